@@ -1,0 +1,100 @@
+"""Checks of what users give, each with an error that names the field, what came, and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Literal
+
+from animus.errors import ConfigurationError
+
+
+class Unset:
+    """The type of :data:`UNSET`: "not given", where None means something."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+    def __reduce__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = Unset()
+
+
+def refuse(field: str, value: object, allowed: str, hint: str | None = None) -> ConfigurationError:
+    """Give the error for a value that is not allowed. A text value is shown by its type only: it may be a secret."""
+    shown = f"{value!r}" if isinstance(value, (int, float, bool)) or value is None else f"a {type(value).__name__}"
+    if isinstance(value, str) and not value.strip():
+        shown = "a blank string" if value else "an empty string"
+    return ConfigurationError(f"{field} must be {allowed}, not {shown}", hint=hint)
+
+
+def text(field: str, value: object) -> str:
+    """Check for a string that is not blank."""
+    if not isinstance(value, str) or not value.strip():
+        raise refuse(field, value, "a non-blank string")
+    return value
+
+
+def number(field: str, value: object, low: float | None = None, high: float | None = None, *, above: float | None = None) -> float:
+    """Check for a finite number between ``low`` and ``high`` (both allowed), or greater than ``above``."""
+    bounds = []
+    if low is not None and high is not None:
+        bounds.append(f" from {low:g} to {high:g}")
+    elif low is not None:
+        bounds.append(f" of at least {low:g}")
+    if above is not None:
+        bounds.append(f" above {above:g}")
+    allowed = "a number" + "".join(bounds)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise refuse(field, value, allowed)
+    if (low is not None and value < low) or (high is not None and value > high) or (above is not None and value <= above):
+        raise refuse(field, value, allowed)
+    return value
+
+
+def integer(field: str, value: object, low: int | None = None, high: int | None = None) -> int:
+    """Check for a whole number between ``low`` and ``high``."""
+    number(field, value, low, high)
+    if not isinstance(value, int):
+        raise refuse(field, value, "a whole number" + (f" of at least {low}" if low is not None else ""))
+    return value
+
+
+def boolean(field: str, value: object) -> bool:
+    """Check for True or False."""
+    if not isinstance(value, bool):
+        raise refuse(field, value, "True or False")
+    return value
+
+
+def seconds(field: str, value: object, *, zero: bool = True) -> float:
+    """Check for a duration in seconds."""
+    return number(field, value, 0) if zero else number(field, value, above=0)
+
+
+def known_keys(where: str, given: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Refuse unknown keys of a configuration mapping; a JavaScript spelling gets its own name told."""
+    known = tuple(known)
+    for key in given:
+        if key in known:
+            continue
+        near = difflib.get_close_matches(snake_case(str(key)), known, 1, 0.75)
+        hint = f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(known)}."
+        raise ConfigurationError(f"{where} has no setting {str(key)!r}", hint=hint if not near else f"{hint} Known are: {', '.join(known)}")
+
+
+def snake_case(name: str) -> str:
+    """Give the Python spelling of a JavaScript name.
+
+    >>> snake_case("maxSequentialFollowUps")
+    'max_sequential_follow_ups'
+    """
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")

@@ -1,0 +1,55 @@
+"""Reset after fork.
+
+A child inherits locks that some other thread of the parent held, and sockets that the parent still uses. Every
+object of the package that has either registers here; the child gives each of them new ones before it runs anything
+else. Hosts that fork in C, past Python's hooks (uWSGI), are caught by :func:`check_pid`, which costs one getpid.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import Protocol
+
+
+class Resettable(Protocol):
+    """An object that has locks, threads or sockets."""
+
+    def _reset_after_fork(self) -> None:
+        """Replace locks, forget threads and sockets; runs in the child, with one thread."""
+
+
+_registered: weakref.WeakSet[Resettable] = weakref.WeakSet()
+_lock = threading.Lock()
+_pid = os.getpid()
+
+
+def register(thing: Resettable) -> None:
+    """Have ``thing._reset_after_fork()`` called in every child process."""
+    with _lock:
+        _registered.add(thing)
+
+
+def registered() -> list[Resettable]:
+    """Give all living registered objects."""
+    with _lock:
+        return list(_registered)
+
+
+def check_pid() -> None:
+    """Do the reset if this process was forked without Python's hooks."""
+    if os.getpid() != _pid:
+        _reset()
+
+
+def _reset() -> None:
+    global _lock, _pid
+    _lock = threading.Lock()
+    _pid = os.getpid()
+    for thing in list(_registered):
+        thing._reset_after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+    os.register_at_fork(after_in_child=_reset)

@@ -1,0 +1,1 @@
+"""The command line: ``animus ask``, ``animus demo``, ``animus emulator``."""

@@ -1,0 +1,43 @@
+"""The command ``animus`` and its parts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from animus import __version__
+from animus.cli import failures
+from animus.cli.ask import ask
+from animus.cli.demo import demo
+from animus.cli.emulator import emulator
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=f"Exit codes: {failures.CODES_TEXT}.",
+)
+@click.version_option(__version__, prog_name="animus")
+def animus() -> None:
+    """Talk to the Animus AI platform."""
+
+
+animus.add_command(ask)
+animus.add_command(demo)
+animus.add_command(emulator)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and give its exit code; nothing is raised."""
+    try:
+        code = animus.main(args=None if arguments is None else list(arguments), prog_name="animus", standalone_mode=False)
+        sys.stdout.flush()  # here, and not at the interpreter's end, so that a closed pipe is still ours to handle
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return failures.INTERRUPTED
+    except BrokenPipeError:
+        return failures.leave_pipe()
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,369 @@
+"""The client: the one place that knows all parts."""
+
+from __future__ import annotations
+
+import copy
+import os
+import random as random_module
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any, overload
+
+import requests
+
+from animus._clock import SYSTEM_CLOCK, Clock
+from animus._origin import checked_url
+from animus._secret import bare_url
+from animus.config import ChatConfig, VisionConfig
+from animus.conversation.chat import Conversation
+from animus.conversation.history import ChatHistory
+from animus.conversation.imaging import make_image
+from animus.conversation.room import Room
+from animus.errors import ConfigurationError
+from animus.events import Emitter, Receiver, Subscription
+from animus.http.timeouts import Timeouts
+from animus.refresh.manager import TokenManager
+from animus.resources.images import GeneratedImage, checked_prompt
+from animus.sources.make import as_token_source, default_source
+from animus.transport.policy import RetryPolicy
+from animus.transport.session import AnimusSession
+
+DEFAULT_API_BASE_URL = "https://api.animusai.co/v3"
+_CONVERSATION_HISTORY = 50
+_COPIED_FROM_SESSION = ("headers", "proxies", "verify", "cert", "hooks", "params", "trust_env", "max_redirects")
+
+
+def new_id(prefix: str) -> str:
+    """Give a fresh id."""
+    return f"{prefix}_{secrets.token_hex(8)}"
+
+
+class AnimusClient:
+    """A client of the Animus AI platform, for one identity.
+
+    Args:
+        token_source: Where tokens come from: the URL of your back end's token endpoint, a callable, or a
+            :class:`~animus.TokenSource`. Left out: ``ANIMUS_TOKEN_PROVIDER_URL``, ``ANIMUS_ACCESS_TOKEN`` or
+            ``ANIMUS_API_KEY`` of the environment.
+        token_provider_url: Another name for a URL given as ``token_source``.
+        chat: Settings of chat calls, a :class:`~animus.ChatConfig` or a mapping.
+        vision: Settings of media calls, a :class:`~animus.VisionConfig` or a mapping.
+        api_base_url: Default ``ANIMUS_API_BASE_URL``, else ``https://api.animusai.co/v3``.
+        rest_base_url: For endpoints that only the REST reference documents; default: the same with ``v2``.
+        token_store: Where tokens rest; default: in memory.
+        identity: Whose tokens these are, where a store is shared.
+        timeouts: :class:`~animus.Timeouts`, a mapping of limits, or seconds for a whole call.
+        retry: :class:`~animus.RetryPolicy`, a mapping, or a number of repetitions.
+        session: A :class:`requests.Session` whose headers, proxies, TLS settings, hooks and mounted adapters are taken
+            over.
+        allow_insecure_http: Let tokens cross the network in clear text.
+        strict_receivers: Raise what event receivers raise.
+        clock: Time, for tests.
+        random: Chance for typing delays and backoff, for tests.
+
+    Threads: any number; one client per process is meant. Fork: works in the child. Pickle: configuration and token source
+    travel; tokens, history, receivers and sockets do not. Close it, or use it as a context manager.
+
+    Raises:
+        ConfigurationError: a setting is missing or not allowed. Nothing is sent before the first call.
+    """
+
+    def __init__(
+        self,
+        token_source: Any = None,
+        *,
+        token_provider_url: str | None = None,
+        chat: ChatConfig | Mapping[str, Any] | None = None,
+        vision: VisionConfig | Mapping[str, Any] | None = None,
+        api_base_url: str | None = None,
+        rest_base_url: str | None = None,
+        token_store: Any = None,
+        identity: str | None = None,
+        timeouts: Timeouts | Mapping[str, Any] | float | None = None,
+        retry: RetryPolicy | Mapping[str, Any] | int | None = None,
+        session: requests.Session | None = None,
+        allow_insecure_http: bool = False,
+        strict_receivers: bool = False,
+        clock: Clock | None = None,
+        random: random_module.Random | None = None,
+    ) -> None:
+        self._clock = clock or SYSTEM_CLOCK
+        self._random = random or random_module.Random()
+        self._allow_insecure_http = allow_insecure_http
+        self.api_base_url = _base_url("api_base_url", api_base_url or os.environ.get("ANIMUS_API_BASE_URL") or DEFAULT_API_BASE_URL, allow_insecure_http)
+        self.rest_base_url = _base_url("rest_base_url", rest_base_url or _rest_base_url(self.api_base_url), allow_insecure_http)
+        self._chat_config = None if chat is None else ChatConfig.make(chat, "chat")
+        self._vision_config = None if vision is None else VisionConfig.make(vision, "vision")
+        self._identity = identity
+        self._token_store = token_store
+        self._source = self._source_from(token_source, token_provider_url)
+        self._events = Emitter(self, strict=strict_receivers)
+        self._manager = self._new_manager(self._source, identity, self._events)
+        self._session = AnimusSession(
+            self.api_base_url,
+            self._manager,
+            extra_origins=(self.rest_base_url,),
+            timeouts=Timeouts.make(timeouts),
+            retry=RetryPolicy.make(retry),
+            emitter=self._events,
+            clock=self._clock,
+            rng=self._random,
+        )
+        if session is not None:
+            _take_over(self._session, session)
+        self._conversations: list[Conversation] = []
+        self.chat = self._new_conversation(self._chat_config)
+
+    def _source_from(self, token_source: Any, token_provider_url: str | None) -> Any:
+        if token_source is not None and token_provider_url is not None:
+            raise ConfigurationError("token_source and token_provider_url are two names for one thing; give one of them")
+        given = token_provider_url if token_source is None else token_source
+        settings: dict[str, Any] = {
+            "allow_insecure_http": self._allow_insecure_http,
+            "clock": self._clock,
+            "api_base_url": self.api_base_url,
+        }
+        return default_source(os.environ, **settings) if given is None else as_token_source(given, **settings)
+
+    def _new_manager(self, source: Any, identity: str | None, emitter: Emitter) -> TokenManager:
+        return TokenManager(source, clock=self._clock, store=self._token_store, identity=identity, emitter=emitter)
+
+    def _new_conversation(self, config: ChatConfig | None) -> Conversation:
+        room = Room(
+            session=self._session,
+            history=ChatHistory(0 if config is None else config.history_size, clock=self._clock),
+            emitter=Emitter(self, parent=self._events, strict=self._events.strict),
+            clock=self._clock,
+            rng=self._random,
+            chat_id=new_id("chat"),
+            new_id=new_id,
+        )
+        conversation = Conversation(room, config)
+        self._conversations.append(conversation)
+        return conversation
+
+    # ---- parts -----------------------------------------------------------------------------------------
+
+    @property
+    def session(self) -> AnimusSession:
+        """A real :class:`requests.Session` that is authenticated and repeats by the rules: the escape hatch."""
+        return self._session
+
+    @property
+    def token_source(self) -> Any:
+        """Where tokens come from."""
+        return self._source
+
+    @overload
+    def on(self, name: str) -> Callable[[Any], Any]: ...
+    @overload
+    def on(self, name: str, receiver: Receiver) -> Subscription: ...
+    def on(self, name: str, receiver: Receiver | None = None) -> Any:
+        """Listen to an event of this client; see :meth:`animus.events.Emitter.on`."""
+        return self._events.on(name) if receiver is None else self._events.on(name, receiver)
+
+    def once(self, name: str, receiver: Receiver) -> Subscription:
+        """Listen to the next event of that name only."""
+        return self._events.once(name, receiver)
+
+    def off(self, name: str, receiver: Receiver | None = None) -> int:
+        """Stop ``receiver`` (without one: all) from listening to that event; give how many stopped."""
+        return self._events.off(name, receiver)
+
+    # ---- conversations and images ----------------------------------------------------------------------
+
+    def conversation(
+        self, *, history: object = None, system_message: str | None = None, history_size: int = _CONVERSATION_HISTORY, **settings: Any
+    ) -> Conversation:
+        """Begin another conversation on the same connections; cheap, for servers with many users.
+
+        Args:
+            history: Messages it begins with.
+            system_message: Instead of the configured one.
+            history_size: Room for stored messages.
+            **settings: Further settings instead of the configured ones.
+
+        Raises:
+            ConfigurationError: a setting is not allowed, or the client has no chat configuration.
+            ValueError: a message of ``history`` is not valid.
+        """
+        changes = {**settings, "history_size": history_size}
+        if system_message is not None:
+            changes["system_message"] = system_message
+        conversation = self._new_conversation(self.chat.config.changed(changes, "conversation"))
+        self._conversations.pop()  # whoever asked for it holds it: a server makes many
+        if history is not None:
+            conversation.set_chat_history(history)
+        return conversation
+
+    def generate_image(
+        self, prompt: str, input_image_url: str | None = None, *, timeouts: object = None, retry: object = None
+    ) -> GeneratedImage:
+        """Have an image made, or with ``input_image_url`` that one changed; the history of ``chat`` gets a note of it.
+
+        Emits ``image_generation_start``, then ``image_generation_complete`` or ``image_generation_error``.
+
+        Raises:
+            ValueError: a blank prompt or URL.
+            ResponseDecodeError: there is no image URL in the answer.
+            ApiError, ApiConnectionError, AuthenticationError: the call failed.
+        """
+        checked_prompt(prompt, input_image_url)
+        return make_image(
+            self.chat._room,
+            prompt,
+            input_image_url,
+            self.chat._room.ids(new_id("conv")),
+            timeouts=None if timeouts is None else Timeouts.make(timeouts, self._session.timeouts),
+            retry=None if retry is None else RetryPolicy.make(retry, self._session.retry),
+        )
+
+    def update_chat_config(self, changes: Mapping[str, Any]) -> ChatConfig:
+        """Change settings of ``chat`` for the exchanges that begin from now on; give the settings in force.
+
+        Raises:
+            ConfigurationError: a setting is unknown or not allowed. Nothing changes.
+        """
+        return self.chat.update_config(changes)
+
+    def update_compliance_config(self, changes: Mapping[str, Any] | None = None, *, enabled: bool | None = None) -> ChatConfig:
+        """Switch the API's look for violations on or off: ``enabled=…`` or ``{"enabled": …}``.
+
+        Raises:
+            ConfigurationError: the value is not a bool, or there is no chat configuration. Nothing changes.
+        """
+        given = {"enabled": enabled} if changes is None else changes
+        if not isinstance(given, Mapping) or set(given) != {"enabled"} or not isinstance(given["enabled"], bool):
+            raise ConfigurationError('the compliance configuration is {"enabled": True} or {"enabled": False}')
+        self.chat.config  # noqa: B018  # refuses where there is none
+        return self.chat.update_config({"compliance": given["enabled"]})
+
+    # ---- identity --------------------------------------------------------------------------------------
+
+    def clear_auth_token(self) -> None:
+        """Drop the token (logout); the next request fetches a new one.
+
+        Emits ``token_cleared``.
+        """
+        self._manager.clear()
+
+    def for_identity(self, identity: str, token_source: Any = None) -> AnimusClient:
+        """Give another user's client on the same connections, with a token, history and receivers of its own.
+
+        Args:
+            identity: Whom its tokens are for; goes into the key of a shared store and to the source.
+            token_source: Where that user's tokens come from; default: the same source, which is told the identity.
+
+        Raises:
+            ConfigurationError: ``identity`` is blank.
+        """
+        if not isinstance(identity, str) or not identity.strip():
+            raise ConfigurationError("identity must be a non-blank string: it keeps one user's token from another")
+        other = copy.copy(self)
+        other._identity = identity
+        other._source = self._source if token_source is None else self._source_from(token_source, None)
+        other._events = Emitter(other, strict=self._events.strict)
+        other._manager = self._new_manager(other._source, identity, other._events)
+        other._session = self._session.sharing(other._manager, other._events)
+        other._conversations = []
+        other.chat = other._new_conversation(self.chat._config)
+        return other
+
+    def with_options(
+        self,
+        *,
+        timeouts: object = None,
+        retry: object = None,
+        chat: Mapping[str, Any] | None = None,
+    ) -> AnimusClient:
+        """Give a view of this client with other settings: same token, connections, history and receivers.
+
+        Args:
+            timeouts, retry: Instead of the client's.
+            chat: Changed chat settings.
+
+        Raises:
+            ConfigurationError: a setting is not allowed.
+        """
+        other = copy.copy(self)
+        session = self._session.sharing(self._manager, self._events)
+        session.timeouts = Timeouts.make(timeouts, self._session.timeouts)
+        session.retry = RetryPolicy.make(retry, self._session.retry)
+        session.cookies = self._session.cookies  # the same person
+        other._session = session
+        config = self.chat._config if chat is None else self.chat.config.changed(chat, "chat")
+        room = self.chat._room
+        other.chat = Conversation(
+            Room(
+                session=session,
+                history=room.history,
+                emitter=room.emitter,
+                clock=room.clock,
+                rng=room.rng,
+                chat_id=room.chat_id,
+                new_id=room.new_id,
+            ),
+            config,
+        )
+        other._conversations = [other.chat]
+        return other
+
+    # ---- life ------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Cut what runs, end waits, close connections and threads. May be called again."""
+        for conversation in self._conversations:
+            conversation.close()
+        self._session.close()
+        if self._session._owns_transport:
+            self._manager.close()
+
+    def __enter__(self) -> AnimusClient:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "token_source": self._source,
+            "chat": self.chat._config,
+            "vision": self._vision_config,
+            "api_base_url": self.api_base_url,
+            "rest_base_url": self.rest_base_url,
+            "token_store": self._token_store,
+            "identity": self._identity,
+            "timeouts": self._session.timeouts,
+            "retry": self._session.retry,
+            "session": self._session,
+            "allow_insecure_http": self._allow_insecure_http,
+            "strict_receivers": self._events.strict,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    def __repr__(self) -> str:
+        return f"<AnimusClient for {bare_url(self.api_base_url)}>"
+
+
+def _base_url(field: str, url: Any, allow_insecure_http: bool) -> str:
+    return checked_url(field, url, allow_insecure_http=allow_insecure_http).rstrip("/")
+
+
+def _rest_base_url(api_base_url: str) -> str:
+    """Give the base URL of what only the REST reference documents: a last path segment ``v<n>`` becomes ``v2``."""
+    return re.sub(r"(?<=[^/]/)v\d+$", "v2", api_base_url)
+
+
+def _take_over(ours: AnimusSession, theirs: requests.Session) -> None:
+    for name in _COPIED_FROM_SESSION:
+        value = getattr(theirs, name)
+        setattr(ours, name, copy.copy(value))
+    for cookie in theirs.cookies:
+        ours.cookies.set_cookie(copy.copy(cookie))
+    if not isinstance(theirs, AnimusSession):
+        for prefix, adapter in theirs.adapters.items():
+            if type(adapter) is not requests.adapters.HTTPAdapter:  # the default ones do not know our limits
+                ours.mount(prefix, adapter)

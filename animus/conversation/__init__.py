@@ -1,0 +1,1 @@
+"""Conversations: history, one call, exchanges with turns, images and follow-ups."""

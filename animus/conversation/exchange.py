@@ -1,0 +1,356 @@
+"""One exchange: a message, its answer in turns, an image, follow-ups; each with its own outcome, cut at any time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from animus import _fork
+from animus.config import TurnConfig
+from animus.conversation.history import window_of
+from animus.conversation.imaging import image_events
+from animus.conversation.messages import ChatMessage, answer_of, sent_tool_calls
+from animus.conversation.payload import Parameters, request_body, with_system
+from animus.conversation.progress import TextProgress, message_complete
+from animus.conversation.reply import Reply
+from animus.conversation.room import Room
+from animus.conversation.turns import Piece, split_turns, turn_messages, typing_delay
+from animus.errors import AnimusError
+from animus.events import Event, ExchangeCancelled, MessageComplete, MessageError, MessageStart, TurnsComplete
+from animus.http.timeouts import Timeouts
+from animus.models.chat import ChatCompletion
+from animus.resources.completions import complete
+from animus.resources.images import GeneratedImage
+from animus.transport.call import Cancellation
+from animus.transport.policy import RetryPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How an exchange is to go; it keeps to it whatever is configured meanwhile.
+
+    Attributes:
+        text: What the user says: text or content parts.
+        stream: Whether the first answer is streamed.
+        pace: Whether turns wait for their typing delays.
+        history: Whether the conversation's history is read and written.
+    """
+
+    text: Any
+    parameters: Parameters
+    stream: bool
+    pace: bool = True
+    history: bool = True
+    timeouts: Timeouts | None = None
+    retry: RetryPolicy | None = None
+
+    @property
+    def turns(self) -> TurnConfig:
+        """The turn settings."""
+        return self.parameters.turns
+
+    @property
+    def splits(self) -> bool:
+        """Whether answers are said in turns: an explicit ``stream=True`` beats configured turns."""
+        return self.turns.enabled and not self.stream
+
+
+class Collector:
+    """Takes text and the end of a stream, for the loop that reads it."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self.completion: ChatCompletion | None = None
+
+    def delta(self, text: str) -> None:
+        """A further piece of text."""
+        self._texts.append(text)
+
+    def complete(self, completion: ChatCompletion) -> None:
+        """The answer is complete."""
+        self.completion = completion
+
+    def failed(self, error: Exception) -> None:
+        """The stream failed; the loop gets the exception itself."""
+
+    def take(self) -> list[str]:
+        """Give the texts that came since the last look."""
+        texts, self._texts = self._texts, []
+        return texts
+
+
+class Exchange:
+    """A running exchange: iterate it to have it happen, in the iterating thread.
+
+    Threads: one iterates, any may :meth:`cut` it. The lock guards what is pending and whether it was cut: a turn is
+    either delivered (and then in the history) or cut, never both, never neither.
+    """
+
+    def __init__(self, room: Room, plan: Plan) -> None:
+        self._room = room
+        self._plan = plan
+        self.conversation_id = room.new_id("conv")
+        self._lock = threading.Lock()
+        self._cut = threading.Event()
+        self._cancellation = Cancellation()
+        self._pending_turns = 0
+        self._follow_up_pending = False
+        self._cancelled: ExchangeCancelled | None = None
+        self._began: Event | None = None
+        # what a follow-up is asked with: what was stored before, then this exchange
+        self._context = room.history.window() if plan.history else []
+        self._said: list[ChatMessage] = []
+        self._unstored: list[ChatMessage] = [ChatMessage(role="user", content=plan.text)]
+        self._texts: list[str] = []
+        self._text = ""
+        self._images: list[GeneratedImage] = []
+        self._completions: list[ChatCompletion] = []
+        self._errors: list[Exception] = []
+        self._tool_calls: tuple[Mapping[str, Any], ...] = ()
+        _fork.register(self)
+
+    def _reset_after_fork(self) -> None:
+        self._lock = threading.Lock()
+
+    # ---- from outside ----------------------------------------------------------------------------------
+
+    def begin(self) -> Event:
+        """Say ``message_start``, once; give it."""
+        if self._began is None:
+            content = self._plan.text if isinstance(self._plan.text, str) else ""
+            self._began = self._room.say(MessageStart(content=content, **self._ids("regular")))
+        return self._began
+
+    def cut(self, *, everything: bool = False) -> int:
+        """Cut pending turns and a pending follow-up; give how many turns.
+
+        Emits ``exchange_cancelled`` if there was something to cut.
+
+        Args:
+            everything: Also end the first call, if that is still under way.
+        """
+        with self._lock:
+            turns, follow_up = self._pending_turns, self._follow_up_pending
+            if self._cut.is_set() or not (turns or follow_up or everything):
+                return 0
+            self._pending_turns, self._follow_up_pending = 0, False
+            self._cancelled = ExchangeCancelled(pending_turns=turns, follow_up=follow_up, **self._ids("regular"))
+            self._cut.set()
+        self._cancellation.cancel()
+        self._room.say(self._cancelled)
+        return turns
+
+    def reply(self) -> Reply:
+        """Give what was said so far."""
+        last = self._completions[-1] if self._completions else None
+        reasoning = [answer.reasoning for answer in map(answer_of, self._completions) if answer.reasoning]
+        return Reply(
+            text=self._text,
+            messages=tuple(self._texts),
+            images=tuple(self._images),
+            tool_calls=self._tool_calls,
+            reasoning="\n\n".join(reasoning) or None,
+            usage=_summed_usage(self._completions),
+            finish_reason=last.finish_reason if last is not None else None,
+            compliance_violations=tuple(v for completion in self._completions for v in completion.compliance_violations),
+            cancelled=self._cancelled is not None,
+            conversation_id=self.conversation_id,
+            errors=tuple(self._errors),
+            completions=tuple(self._completions),
+        )
+
+    # ---- the exchange ----------------------------------------------------------------------------------
+
+    def events(self) -> Iterator[Event]:
+        """Have the exchange happen; give its events, each after its receivers were told.
+
+        Raises:
+            AnimusError: the first call failed; ``.partial`` has what had arrived.
+        """
+        finished = False
+        try:
+            yield self.begin()
+            yield from self._first_answer()
+            yield from self._follow_ups()
+            finished = True
+        except GeneratorExit:  # the caller left the loop
+            raise
+        except BaseException as error:
+            finished = isinstance(error, Exception)
+            if getattr(error, "partial", None) is None and (self._texts or not isinstance(error, AnimusError)):
+                error.partial = self.reply()  # type: ignore[attr-defined]
+            raise
+        finally:
+            if not finished:
+                self.cut(everything=True)
+        if self._cancelled is not None:
+            yield self._cancelled
+
+    def _first_answer(self) -> Iterator[Event]:
+        try:
+            completion = yield from self._ask()
+        except Exception as error:
+            if self._cut.is_set():
+                return
+            yield self._room.say(MessageError(error=error, **self._ids("regular")))
+            raise
+        yield from self._deliver(completion, "regular")
+
+    def _ask(self) -> Generator[Event, None, ChatCompletion]:
+        plan = self._plan
+        system, _ = with_system(plan.parameters.config, ())
+        messages = [*system, *self._context, *self._unstored]
+        body = request_body(plan.parameters, messages, stream=plan.stream, auto_turn=plan.splits)
+        options: dict[str, Any] = {"timeouts": plan.timeouts, "retry": plan.retry, "cancellation": self._cancellation}
+        if not plan.stream:
+            answer: ChatCompletion = complete(self._room.session, body, **options)
+            return answer
+        collector = Collector()
+        progress = TextProgress(self._ids("regular"))
+        with complete(self._room.session, body, stream=True, observer=collector, **options) as stream:
+            for _ in stream:
+                for text in collector.take():
+                    yield from map(self._room.say, progress.add(text))
+        for text in collector.take():
+            yield from map(self._room.say, progress.add(text))
+        assert collector.completion is not None
+        return collector.completion
+
+    def _deliver(self, completion: ChatCompletion, message_type: str) -> Iterator[Event]:
+        """Say an answer: in turns, or whole; then the image that it promises."""
+        self._completions.append(completion)
+        turns = self._plan.turns
+        pieces = split_turns(completion.text, completion.turns, turns, more_follows=completion.next is True) if self._plan.splits else []
+        if len(pieces) > 1:
+            yield from self._say_turns(completion, pieces)
+        else:
+            yield from self._say_whole(completion, message_type)
+        if self._cut.is_set():
+            return
+        self._tool_calls = sent_tool_calls(completion)
+        if self._makes_image(completion):
+            yield from self._image(str(completion.image_prompt))
+
+    def _say_whole(self, completion: ChatCompletion, message_type: str) -> Iterator[Event]:
+        answer = answer_of(completion)
+        if self._commit(answer, answer.content or "", "\n\n", turn=False):
+            yield self._room.say(message_complete(answer, completion, self._ids(message_type)))
+
+    def _say_turns(self, completion: ChatCompletion, pieces: list[Piece]) -> Iterator[Event]:
+        total = len(pieces)
+        with self._lock:
+            if self._cut.is_set():
+                return
+            self._pending_turns = total
+        messages = turn_messages(answer_of(completion), pieces, self._room.new_id("group"))
+        for index, message in enumerate(messages):
+            said: dict[str, Any] = {
+                "content": message.content,
+                "turn_index": index,
+                "total_turns": total,
+                "tool_calls": message.tool_calls,
+                "compliance_violations": message.compliance_violations,
+                **self._ids("auto"),
+            }
+            if self._cut.is_set():
+                return
+            delay = typing_delay(message.content, self._plan.turns, self._room.rng) if index and self._plan.pace else 0.0
+            yield self._room.say(MessageStart(delay=delay, **said))
+            if delay:
+                self._room.clock.wait(self._cut, delay)
+            if not self._commit(message, message.content, message.separator or "\n\n", turn=True):
+                return
+            reason = completion.finish_reason if index == total - 1 else None
+            yield self._room.say(MessageComplete(reasoning=message.reasoning, finish_reason=reason, **said))
+        yield self._room.say(TurnsComplete(total_turns=total, **self._ids("auto")))
+
+    def _commit(self, message: ChatMessage, text: str, separator: str, *, turn: bool) -> bool:
+        """Store a piece of the answer, the user's message before the first; False if it was cut instead."""
+        with self._lock:
+            if self._cut.is_set():
+                return False
+            if turn:
+                self._pending_turns -= 1
+            new = [*self._unstored, message]
+            self._unstored = []
+            if self._plan.history:
+                self._room.history.add(new)
+            self._said += [entry.cleaned() for entry in new]
+        if text:
+            self._texts.append(text)
+            self._text = f"{self._text}{separator}{text}" if self._text else text
+        return True
+
+    # ---- image and follow-ups --------------------------------------------------------------------------
+
+    def _makes_image(self, completion: ChatCompletion) -> bool:
+        return bool(completion.image_prompt and completion.image_prompt.strip()) and bool(
+            self._plan.parameters.get("check_image_generation")
+        )
+
+    def _image(self, prompt: str) -> Iterator[Event]:
+        plan = self._plan
+        options: dict[str, Any] = {"timeouts": plan.timeouts, "retry": plan.retry, "cancellation": self._cancellation}
+        try:
+            image = yield from image_events(self._room, prompt, None, self._ids("regular"), note=plan.history, **options)
+        except Exception as error:  # announced; what was said before counts
+            self._errors.append(error)
+        else:
+            self._images.append(image)
+
+    def _follow_ups(self) -> Iterator[Event]:
+        """Ask further, as often as the answers say so and the settings allow."""
+        turns = self._plan.turns
+        for _ in range(turns.max_sequential_follow_ups):
+            last = self._completions[-1] if self._completions else None
+            if last is None or last.next is not True or last.tool_calls or self._makes_image(last):
+                return
+            with self._lock:
+                if self._cut.is_set():
+                    return
+                self._follow_up_pending = True
+            if self._room.clock.wait(self._cut, turns.follow_up_delay):
+                return
+            yield self._room.say(MessageStart(content="", **self._ids("followup")))
+            try:
+                completion = self._ask_further()
+            except Exception as error:
+                if self._settled():
+                    self._errors.append(error)
+                    yield self._room.say(MessageError(error=error, **self._ids("followup")))
+                return
+            if not self._settled():
+                return
+            yield from self._deliver(completion, "followup")
+
+    def _settled(self) -> bool:
+        """The follow-up is answered: nothing of it is pending; False if it was cut before."""
+        with self._lock:
+            self._follow_up_pending = False
+            return not self._cut.is_set()
+
+    def _ask_further(self) -> ChatCompletion:
+        plan = self._plan
+        system, _ = with_system(plan.parameters.config, ())
+        messages = [*system, *self._context, *window_of(self._said)]
+        body = request_body(plan.parameters, messages, stream=False, auto_turn=plan.splits)
+        cap = plan.turns.follow_up_max_tokens
+        if cap is not None:
+            body["max_tokens"] = min(body.get("max_tokens", cap), cap)
+        return complete(self._room.session, body, timeouts=plan.timeouts, retry=plan.retry, cancellation=self._cancellation)
+
+    # ---- payloads --------------------------------------------------------------------------------------
+
+    def _ids(self, message_type: str) -> dict[str, Any]:
+        return self._room.ids(self.conversation_id, message_type)
+
+
+def _summed_usage(completions: list[ChatCompletion]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for completion in completions:
+        if completion.usage is not None:
+            for name in ("prompt_tokens", "completion_tokens", "total_tokens"):
+                total[name] = total.get(name, 0) + (getattr(completion.usage, name) or 0)
+    return total

@@ -1,0 +1,122 @@
+"""``completions()``: exactly one call, with its events and its place in the history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from animus.conversation.history import unsent, window_of
+from animus.conversation.messages import ChatMessage, answer_of
+from animus.conversation.payload import Parameters, request_body, with_system
+from animus.conversation.progress import TextProgress, message_complete
+from animus.conversation.room import Room
+from animus.events import MessageError, MessageProgress, MessageStart, MessageTokens
+from animus.http.timeouts import Timeouts
+from animus.models.chat import ChatCompletion
+from animus.resources.completions import complete
+from animus.streaming.stream import ChatStream
+from animus.transport.policy import RetryPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One call: what is asked, and with what.
+
+    Attributes:
+        messages: As the caller gave them.
+        history: Whether the conversation's history is read and written.
+    """
+
+    messages: Sequence[ChatMessage]
+    parameters: Parameters
+    history: bool
+    timeouts: Timeouts | None = None
+    retry: RetryPolicy | None = None
+
+
+class OneCall:
+    """A running ``completions()`` call; as observer of its stream it tells events and keeps the history."""
+
+    def __init__(self, room: Room, question: Question) -> None:
+        self._room = room
+        self._question = question
+        self._ids: dict[str, Any] = room.ids(room.new_id("conv"))
+        self._progress = TextProgress(self._ids)
+        self._system, self._others = with_system(question.parameters.config, question.messages)
+        stored = list(room.history) if question.history else []
+        repeated, self._known = unsent(stored, self._others)
+        self._context = _without_last(room.history.window() if question.history else [], repeated, self._others[: self._known])
+
+    def ask(self) -> ChatCompletion:
+        """Have a whole answer.
+
+        Emits ``message_start``, then ``message_complete`` or ``message_error``.
+        """
+        question = self._question
+        self._start()
+        try:
+            completion = complete(self._room.session, self._body(stream=False), timeouts=question.timeouts, retry=question.retry)
+        except Exception as error:
+            self.failed(error)
+            raise
+        self.complete(completion)
+        return completion
+
+    def stream(self) -> ChatStream:
+        """Have a streamed answer; the events come as it is read."""
+        question = self._question
+        self._start()
+        try:
+            return complete(
+                self._room.session,
+                self._body(stream=True),
+                stream=True,
+                observer=self,
+                timeouts=question.timeouts,
+                retry=question.retry,
+            )
+        except Exception as error:
+            self.failed(error)
+            raise
+
+    def _start(self) -> None:
+        said = [message.content for message in self._others if message.role == "user" and isinstance(message.content, str)]
+        self._room.say(MessageStart(content=said[-1] if said else "", **self._ids))
+
+    def _body(self, *, stream: bool) -> dict[str, Any]:
+        parameters = self._question.parameters
+        messages = [*self._system, *self._context, *self._others]
+        return request_body(parameters, messages, stream=stream, auto_turn=parameters.turns.enabled and not stream)
+
+    # ---- as observer of the stream ---------------------------------------------------------------------
+
+    def delta(self, text: str) -> None:
+        """Tell a further piece of text."""
+        emitter = self._room.emitter
+        if emitter.wants(MessageTokens.name) or emitter.wants(MessageProgress.name):
+            for event in self._progress.add(text):
+                self._room.say(event)
+
+    def complete(self, completion: ChatCompletion) -> None:
+        """Store question and answer together, then tell."""
+        answer = answer_of(completion)
+        if self._question.history:
+            self._room.history.add([*self._others[self._known :], answer])
+        self._room.say(message_complete(answer, completion, self._ids))
+
+    def failed(self, error: Exception) -> None:
+        """Tell that there is no answer; the history stays as it was."""
+        self._room.say(MessageError(error=error, **self._ids))
+
+
+def _without_last(window: list[ChatMessage], repeated: int, given: Sequence[ChatMessage]) -> list[ChatMessage]:
+    """Give the window without its end, if the caller's own messages repeat that.
+
+    The window has pieces of a group joined, so it may be shorter than what was stored: as many messages are taken off
+    as the repeated ones make when they are joined the same way.
+    """
+    if not repeated:
+        return window
+    taken = len(window_of(given[-repeated:]))
+    return window[: max(0, len(window) - taken)]

@@ -1,0 +1,111 @@
+"""The body of a chat request, from configuration and call."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from animus._check import UNSET, snake_case
+from animus.config import PARAMETERS, SAMPLING, ChatConfig, TurnConfig, turns_from
+from animus.conversation.messages import ChatMessage
+from animus.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What one call was given, checked. What is not in ``given`` comes from the configuration.
+
+    Attributes:
+        given: Name to value; None means "do not send the field".
+        turns: The turn settings of this call.
+        turns_given: Whether the call itself named ``auto_turn``.
+    """
+
+    config: ChatConfig
+    given: Mapping[str, Any]
+    turns: TurnConfig
+    turns_given: bool
+
+    def get(self, name: str) -> Any:
+        """Give the value in force, None if there is none."""
+        return self.given[name] if name in self.given else getattr(self.config, name)
+
+
+def read_parameters(config: ChatConfig, options: Mapping[str, Any], *, where: str) -> Parameters:
+    """Check the keyword arguments of a call.
+
+    Raises:
+        TypeError: an unknown one; the text names the near one.
+        ConfigurationError: a value of the wrong type or out of range.
+    """
+    given: dict[str, Any] = {}
+    turns, turns_given = config.turns, False
+    for name, value in options.items():
+        if value is UNSET:
+            continue
+        if name == "auto_turn":
+            turns, turns_given = turns_from(value, config.turns), True
+        elif name in PARAMETERS:
+            given[name] = None if value is None else PARAMETERS[name](name, value)
+        else:
+            raise TypeError(_unknown(name, where))
+    return Parameters(config, given, turns, turns_given)
+
+
+def _unknown(name: str, where: str) -> str:
+    known = [*PARAMETERS, "auto_turn"]
+    near = difflib.get_close_matches(snake_case(name), known, 1, 0.75)
+    hint = f"did you mean {near[0]!r}?" if near else "further fields of the API go in extra_body={…}"
+    return f"{where} got an unexpected keyword argument {name!r}; {hint}"
+
+
+def request_body(parameters: Parameters, messages: Sequence[ChatMessage], *, stream: bool, auto_turn: bool) -> dict[str, Any]:
+    """Give the body of one request.
+
+    Args:
+        messages: All of them, the system message included.
+        stream: Whether the answer is to be streamed.
+        auto_turn: Whether the API is to split the answer.
+    """
+    body: dict[str, Any] = {
+        "model": parameters.get("model") or parameters.config.model,
+        "messages": [message.to_wire() for message in messages],
+    }
+    for name in SAMPLING:
+        value = parameters.get(name)
+        if value is not None:
+            body[name] = list(value) if isinstance(value, tuple) else value
+    body["stream"] = stream
+    if parameters.get("compliance") is not None:
+        body["compliance"] = parameters.get("compliance")
+    if parameters.get("reasoning"):
+        body["reasoning"] = body["show_reasoning"] = True  # the API reads one of the two, it is not known which
+    if parameters.get("check_image_generation") is not None:
+        body["check_image_generation"] = parameters.get("check_image_generation")
+    body["autoTurn"] = auto_turn
+    tools = parameters.get("tools")
+    if tools is not None:
+        body["tools"] = list(tools)
+    choice = parameters.get("tool_choice")
+    if choice is None and tools and "tool_choice" not in parameters.given:
+        choice = "auto"
+    if choice is not None:
+        body["tool_choice"] = choice
+    body.update(parameters.get("extra_body") or {})
+    return body
+
+
+def with_system(config: ChatConfig, messages: Sequence[ChatMessage]) -> tuple[list[ChatMessage], list[ChatMessage]]:
+    """Give the system messages of a call (its own, else the configured one) and its other messages."""
+    system = [message for message in messages if message.role == "system"]
+    others = [message for message in messages if message.role != "system"]
+    return system or [ChatMessage(role="system", content=config.system_message)], others
+
+
+def refuse_stream_with_turns() -> ConfigurationError:
+    """Give the error for one call that asks for both."""
+    return ConfigurationError(
+        "stream=True and auto_turn cannot both be asked for in one call", hint="Turns come whole; leave one of the two out"
+    )

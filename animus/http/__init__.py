@@ -1,0 +1,1 @@
+"""Low HTTP: adapter, time limits, sorting failures, backoff, Retry-After, reading bodies."""

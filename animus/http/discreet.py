@@ -1,0 +1,49 @@
+"""An adapter whose requests do not show their query: urllib3 logs it at DEBUG, and a provider's URL may have a key in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from urllib3.connection import HTTPConnection
+
+from animus.http.adapter import AnimusAdapter, _HTTPPool, _HTTPSPool
+
+
+class _Discreet:
+    def _make_request(self, conn: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+        """Give urllib3 the path alone, which it logs, and put the whole target on the wire."""
+        shown, question_mark, _ = url.partition("?")
+        make_request = super()._make_request  # type: ignore[misc]
+        if not question_mark or not isinstance(conn, HTTPConnection):  # a recorder's connection must see it all
+            return make_request(conn, method, url, *args, **kwargs)
+        put = conn.putrequest
+        conn.putrequest = lambda verb, _, *a, **k: put(verb, url, *a, **k)  # type: ignore[method-assign]
+        try:
+            return make_request(conn, method, shown, *args, **kwargs)
+        finally:
+            del conn.putrequest
+
+
+class _DiscreetHTTPPool(_Discreet, _HTTPPool):
+    pass
+
+
+class _DiscreetHTTPSPool(_Discreet, _HTTPSPool):
+    pass
+
+
+_POOLS = {"http": _DiscreetHTTPPool, "https": _DiscreetHTTPSPool}
+
+
+class DiscreetAdapter(AnimusAdapter):
+    """The adapter for exchanges whose URL is nobody's business."""
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any) -> None:
+        super().init_poolmanager(connections, maxsize, block, **pool_kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **proxy_kwargs)
+        if not proxy.lower().startswith("socks"):
+            manager.pool_classes_by_scheme = _POOLS
+        return manager

@@ -1,0 +1,1 @@
+"""One valid token for all threads: single flight, and the manager."""

@@ -1,0 +1,113 @@
+"""Asking a source for a token: once, or twice, until there is one or a clear reason why not."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+
+from animus._cause import describe, safe_cause
+from animus._clock import Clock
+from animus._secret import scrub
+from animus.errors import AuthenticationError, TokenSourceError
+from animus.refresh.repeat import ask_again, pause_after
+from animus.sources.protocol import TokenRequest, TokenSource
+from animus.tokens.reasons import failure
+from animus.tokens.response import read_value
+from animus.tokens.token import Token
+
+logger = logging.getLogger(__name__)
+
+
+class Asking:
+    """Asks one source, and turns all it may do into a token or a :class:`~animus.errors.TokenSourceError`.
+
+    Args:
+        name: The name of the source, for errors.
+        closing: Set when the client closes; it ends the pause before a second time.
+    """
+
+    def __init__(
+        self, source: TokenSource, name: str, *, identity: str | None, clock: Clock, rng: random.Random, closing: threading.Event
+    ) -> None:
+        self._source = source
+        self._name = name
+        self._identity = identity
+        self._clock = clock
+        self._rng = rng
+        self.closing = closing
+
+    def fresh_token(self, ends_at: float, rejected: Callable[[], str | None]) -> Token:
+        """Give a token that is not the one the API has refused.
+
+        Args:
+            ends_at: The end of the flight on the monotonic clock.
+            rejected: Gives the refused token, or None; the API may refuse one while the source is asked.
+
+        Raises:
+            TokenSourceError: the source has none.
+            AuthenticationError: the source gives the refused one again (``rejected_token``).
+        """
+        force = rejected() is not None
+        token = self._token(ends_at, force)
+        if not force and token.value == rejected():
+            force = True
+            token = self._token(ends_at, force)
+        if force and token.value == rejected():
+            raise AuthenticationError(
+                f"the token source ({self._name}) hands out the very token that the API has refused",
+                reason="rejected_token",
+                hint="A fixed token has ended or was revoked, the back end keeps tokens too long, "
+                "or provider and api_base_url do not belong to the same platform",
+            )
+        return token
+
+    def _token(self, ends_at: float, force: bool) -> Token:
+        request = TokenRequest(force=force, deadline=ends_at, identity=self._identity)
+
+        def ask() -> Token:
+            return self._ask_once(request)
+
+        error: TokenSourceError
+        try:
+            return ask()
+        except TokenSourceError as first:
+            error = first
+        pause = pause_after(error, self._rng)
+        if pause is None or self._clock.monotonic() + pause >= ends_at or self.closing.is_set():
+            error.attempts = 1
+            raise error
+        logger.debug("asking %s again in %.2f s: %s", self._name, pause, error.reason)
+        try:
+            return ask_again(ask, error, pause, self._sleep)
+        except TokenSourceError as second:
+            error = second
+        error.attempts = 2
+        raise error
+
+    def _sleep(self, seconds: float) -> None:
+        self._clock.wait(self.closing, seconds)
+
+    def _ask_once(self, request: TokenRequest) -> Token:
+        error: TokenSourceError
+        try:
+            value = self._source.fetch(request)
+            return read_value(value, now=self._clock.time(), source=self._name, opaque_ok=True)
+        except TokenSourceError as raised:
+            error = self._own(raised)
+        except Exception as raised:
+            error = failure("failed", f"the token source raised {describe(raised)}", source=self._name)
+            error.__cause__ = safe_cause(raised)
+        raise error  # outside of the except clauses: a context would keep what the cause must not show
+
+    def _own(self, error: TokenSourceError) -> TokenSourceError:
+        """Give a source's own error with the source's name, and without secrets in its text."""
+        error.source = error.source or self._name
+        error.message = scrub(str(error.message))
+        error.hint = None if error.hint is None else scrub(error.hint)
+        if error.__cause__ is not None:
+            error.__cause__ = safe_cause(error.__cause__)
+        if error.__context__ is not None:
+            error.__context__ = safe_cause(error.__context__)
+        return error

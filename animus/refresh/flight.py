@@ -1,0 +1,348 @@
+"""Single flight: however many threads want the same thing, the work is done once, and all get its outcome.
+
+Who works: the first caller, in its own thread. If it wants to leave before the work's time limit, or the work asks for
+it, a short-lived daemon thread works instead, in a copy of the caller's context variables, and the caller waits like all
+others. A waiter leaves by its own deadline, or when the time limit of the work is over; the others are not disturbed.
+
+A worker that is interrupted (``KeyboardInterrupt``, ``SystemExit``) hands the flight over to one of those who wait.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import copy
+import enum
+import logging
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from animus import _fork
+from animus._clock import Clock
+from animus.errors import AnimusError
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_GRACE = 0.25  # seconds that a worker in its caller's thread gets beyond the limit, to say itself what took so long
+_CLOSING = 2.0  # seconds close() waits for working threads
+
+
+class Refusal(enum.Enum):
+    """Why a caller gets no outcome."""
+
+    DEADLINE = "its own deadline is over"
+    LIMIT = "the time limit of the work is over"
+    RECURSION = "the work asks for its own outcome"
+
+
+class Flight(Generic[T]):
+    """One run of the work, and its outcome.
+
+    Attributes:
+        renewal: Nobody needs the outcome yet.
+        started_at, ends_at: Times on the monotonic clock.
+        forgotten: Its outcome must not be used: who rides on it asks anew.
+        over: ``value`` or ``error`` is the outcome.
+    """
+
+    __slots__ = ("changed", "ending", "ends_at", "error", "forgotten", "leader", "led", "over", "renewal", "riders", "started_at", "value")
+
+    def __init__(self, now: float, limit: float, *, renewal: bool = False) -> None:
+        self.renewal = renewal
+        self.started_at = now
+        self.ends_at = now + limit
+        self.forgotten = self.over = self.ending = self.led = False
+        self.leader: int | None = None
+        self.riders = 0
+        self.value: T | None = None
+        self.error: AnimusError | None = None
+        self.changed = threading.Event()
+
+
+class _Errand:
+    """A thread that works for a caller: what interrupted it is raised there."""
+
+    __slots__ = ("ended", "interrupt", "thread")
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+        self.interrupt: BaseException | None = None
+        self.thread: threading.Thread | None = None
+
+
+class SingleFlight(Generic[T]):
+    """Runs ``work`` once for all who ask at the same time.
+
+    Threads: any. The lock guards which flight there is, who leads it, and the list of threads; it is never held while
+    working or waiting. Fork: the child has no flight and no thread.
+
+    Args:
+        work: What to do. It raises only :class:`~animus.errors.AnimusError`, or what interrupts.
+        settle: Told of the outcome before anybody else; what it returns is called after all others know, too.
+        refusal: Makes the error for who gets no outcome.
+        limit: Seconds for one flight.
+        own_thread: Never work in the caller's thread.
+        caller_only: Never work in another thread.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Flight[T]], T],
+        settle: Callable[[Flight[T], T | None, AnimusError | None], Callable[[], None] | None],
+        refusal: Callable[[Refusal], AnimusError],
+        *,
+        clock: Clock,
+        limit: float,
+        own_thread: bool = False,
+        caller_only: bool = False,
+    ) -> None:
+        self._work = work
+        self._settle = settle
+        self._refusal = refusal
+        self._clock = clock
+        self._limit = limit
+        self._own_thread = own_thread
+        self._caller_only = caller_only
+        self._closed = False
+        self._reset_after_fork()
+        _fork.register(self)
+
+    def _reset_after_fork(self) -> None:
+        self._lock = threading.Lock()
+        self._current: Flight[T] | None = None
+        self._busy: threading.Event | None = None
+        self._errands: set[_Errand] = set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is no flight."""
+        return self._current is None
+
+    def join(self, ready: Callable[[], T | None], deadline: float | None) -> T:
+        """Give what ``ready`` gives, or the outcome of the flight, which begins now if there is none.
+
+        Args:
+            ready: Asked before a flight begins: one that just ended may have made it needless. May raise.
+            deadline: A time on the monotonic clock by which to leave, or None.
+
+        Raises:
+            AnimusError: the failure of the flight, a copy for each; or that time is up.
+        """
+        while True:
+            with self._lock:
+                flight = self._current
+                if flight is None:
+                    found = ready()
+                    if found is not None:
+                        return found
+                    now = self._clock.monotonic()
+                    if deadline is not None and now >= deadline:
+                        raise self._refusal(Refusal.DEADLINE)
+                    flight = self._current = Flight(now, self._limit)
+                flight.riders += 1
+            self._ride(flight, deadline)
+            if flight.forgotten:
+                continue
+            if flight.error is not None:
+                raise copy_of(flight.error)
+            assert flight.value is not None
+            return flight.value
+
+    def renew(self, needed: Callable[[], bool]) -> bool:
+        """Begin a flight that nobody waits for, if there is none; give False if no thread could be had for it.
+
+        It runs in a thread of its own, or here if work must not leave its caller.
+        """
+        with self._lock:
+            if self._current is not None or not needed():
+                return True
+            flight: Flight[T] = Flight(self._clock.monotonic(), self._limit, renewal=True)
+            flight.led = True
+            self._current = flight
+        if self._caller_only:
+            self._lead_here(flight)
+            return True
+        if not self._closed and self._send(flight, None):
+            return True
+        self._abandon(flight)
+        return False
+
+    def forget(self) -> None:
+        """Let the outcome of a flight that is under way be used by nobody."""
+        with self._lock:
+            flight, self._current = self._current, None
+            if flight is not None:
+                flight.forgotten = True
+                flight.changed.set()
+
+    def close(self) -> None:
+        """Start no thread any more, and wait for those that work, a bounded time."""
+        self._closed = True
+        with self._lock:
+            errands = list(self._errands)
+        end = self._clock.monotonic() + _CLOSING
+        for errand in errands:
+            if errand.thread is None or errand.thread is threading.current_thread():
+                continue
+            if self._clock.wait(errand.ended, end - self._clock.monotonic()):
+                errand.thread.join()
+            else:
+                logger.debug("%s still works; it is a daemon and ends by its time limit", errand.thread.name)
+
+    # ---- riding ----------------------------------------------------------------------------------------
+
+    def _ride(self, flight: Flight[T], deadline: float | None) -> None:
+        """Stay until the flight is over; lead it if nobody does."""
+        leading = False
+        errand: _Errand | None = None
+        try:
+            while True:
+                if errand is not None and errand.interrupt is not None:
+                    raise errand.interrupt
+                with self._lock:
+                    if flight.over or flight.forgotten:
+                        return
+                    if not flight.led:
+                        flight.led = leading = True
+                        flight.ends_at = self._clock.monotonic() + self._limit
+                    changed = flight.changed
+                if leading:
+                    errand = self._lead(flight, deadline)
+                    leading = False
+                    continue
+                self._wait(flight, changed, deadline)
+        finally:
+            with self._lock:
+                flight.riders -= 1
+            if leading or not (flight.led or flight.over):  # interrupted, or the last one to leave one that was
+                self._abandon(flight)
+
+    def _wait(self, flight: Flight[T], changed: threading.Event, deadline: float | None) -> None:
+        if flight.leader == threading.get_ident():
+            raise self._refusal(Refusal.RECURSION)
+        limit = flight.ends_at + (0.0 if self._own_thread else _GRACE)
+        until = limit if deadline is None else min(limit, deadline)
+        if self._clock.wait(changed, until - self._clock.monotonic()):
+            return
+        if deadline is not None and deadline <= limit:
+            raise self._refusal(Refusal.DEADLINE)
+        self._end(flight, None, self._refusal(Refusal.LIMIT))
+
+    # ---- leading ---------------------------------------------------------------------------------------
+
+    def _lead(self, flight: Flight[T], deadline: float | None) -> _Errand | None:
+        """Work here, or give the thread that works."""
+        hurried = deadline is not None and deadline < flight.ends_at
+        if (self._own_thread or hurried) and not self._caller_only and not self._closed:
+            errand = _Errand()
+            if self._send(flight, errand):
+                return errand
+        self._run(flight)
+        return None
+
+    def _lead_here(self, flight: Flight[T]) -> None:
+        try:
+            self._run(flight)
+        except BaseException:
+            self._abandon(flight)
+            raise
+
+    def _send(self, flight: Flight[T], errand: _Errand | None) -> bool:
+        """Have a thread work; False if there is none to be had."""
+        errand_or_renewal = errand or _Errand()
+        context = contextvars.copy_context()
+        thread = threading.Thread(
+            target=context.run, args=(self._run_apart, flight, errand_or_renewal, errand is not None), name="animus-token", daemon=True
+        )
+        errand_or_renewal.thread = thread
+        with self._lock:
+            self._errands.add(errand_or_renewal)
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads, or the interpreter shuts down
+            logger.debug("no thread for a token: %s", error)
+            with self._lock:
+                self._errands.discard(errand_or_renewal)
+            return False
+        return True
+
+    def _run_apart(self, flight: Flight[T], errand: _Errand, has_caller: bool) -> None:
+        try:
+            self._run(flight)
+        except BaseException as error:
+            if flight.over:  # a strict receiver raised; the emitter has logged it
+                logger.debug("a receiver of a token event raised %s", type(error).__name__)
+            else:
+                errand.interrupt = error if has_caller else None
+                self._abandon(flight)
+        finally:
+            with self._lock:
+                self._errands.discard(errand)
+            errand.ended.set()
+
+    def _run(self, flight: Flight[T]) -> None:
+        flight.leader = threading.get_ident()
+        try:
+            turn = self._take_turn(flight)
+            try:
+                value = self._work(flight)
+            finally:
+                turn.set()
+        except AnimusError as error:
+            self._end(flight, None, error)
+        else:
+            self._end(flight, value, None)
+        finally:
+            flight.leader = None
+
+    def _take_turn(self, flight: Flight[T]) -> threading.Event:
+        """Wait until an earlier flight's work, which nobody waited for any longer, has ended: there is one worker at a time."""
+        turn = threading.Event()
+        while True:
+            with self._lock:
+                busy = self._busy
+                if busy is None or busy.is_set():
+                    self._busy = turn
+                    return turn
+            if not self._clock.wait(busy, flight.ends_at - self._clock.monotonic()):
+                raise self._refusal(Refusal.LIMIT)
+
+    def _end(self, flight: Flight[T], value: T | None, error: AnimusError | None) -> None:
+        with self._lock:
+            first, flight.ending = not flight.ending, True
+        if not first and value is None:
+            return
+        if error is not None:
+            error.__traceback__ = None  # its frames know the flight, which knows the error
+        afterwards = self._settle(flight, value, error)
+        if first:
+            with self._lock:
+                flight.value, flight.error, flight.over = value, error, True
+                if self._current is flight:
+                    self._current = None
+                flight.changed.set()
+        if afterwards is not None:
+            afterwards()
+
+    def _abandon(self, flight: Flight[T]) -> None:
+        """Hand a flight whose leader was interrupted over to one of its riders."""
+        with self._lock:
+            if flight.over:
+                return
+            if not flight.riders:  # nobody to lead it
+                flight.forgotten = True
+                if self._current is flight:
+                    self._current = None
+            flight.led = False
+            flight.renewal = False
+            woken, flight.changed = flight.changed, threading.Event()
+            woken.set()
+
+
+def copy_of(error: AnimusError) -> AnimusError:
+    """Give an exception of its own to each who gets one: raising the same from many threads mixes their tracebacks."""
+    twin = copy.copy(error)
+    twin.__cause__ = error.__cause__
+    twin.__suppress_context__ = True
+    return twin

@@ -1,0 +1,346 @@
+"""The manager: one valid token of one identity, for all threads."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import random
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from animus import _check, _fork
+from animus._clock import SYSTEM_CLOCK, Clock
+from animus._secret import scrub
+from animus.errors import AnimusError, ConfigurationError, TokenSourceError
+from animus.events import Emitter, TokenCleared, TokenRefreshed, TokenRefreshFailed
+from animus.refresh.asking import Asking
+from animus.refresh.flight import Flight, Refusal, SingleFlight, copy_of
+from animus.refresh.shelf import Shelf
+from animus.sources.protocol import TokenSource
+from animus.stores.protocol import TokenStore, store_key
+from animus.tokens.reasons import failure
+from animus.tokens.token import Token
+from animus.tokens.window import Phase, Window
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_LIMIT = 30.0  # seconds for one flight, unless the source says otherwise
+_LOOK_AGAIN = 1.0  # seconds that a token is handed out before both clocks are looked at again
+_MEMORY = 1.0  # seconds a failure is remembered, give or take a quarter
+_FIRST_BACKOFF, _LONGEST_BACKOFF = 1.0, 30.0
+
+
+class _Held(NamedTuple):
+    token: Token
+    window: Window
+
+
+class _Failed(NamedTuple):
+    error: AnimusError
+    until: float
+
+
+# what is handed out without a further look: a token, and the monotonic time until which that is so
+_NOTHING = (Token(""), float("-inf"))
+
+
+class TokenManager:
+    """Gives a valid token, and renews it in time.
+
+    * A valid token is handed out without any lock: one look at the monotonic clock. Both clocks are looked at at least
+      once a second, since the wall clock can jump.
+    * In the renewal window one thread renews (a short-lived daemon; for a source with ``background = False`` the caller that
+      finds out), and all others go on with the valid token. If that fails, it is tried again after 1, 2, 4 … 30 s.
+    * Without a valid token, all who ask share one flight: the source is asked once, and all get the same token or each a copy
+      of the same failure, which is remembered for about a second.
+
+    One manager serves one identity. Threads: any. The lock guards the token, its windows, the failure and the refused
+    token; it is held neither while asking the source nor while receivers are called. Fork: the child keeps a valid token,
+    has no flight, and new locks. Pickling: source, store and identity travel; tokens do not.
+
+    Args:
+        source: Where tokens come from.
+        clock: The time.
+        store: Where tokens are shared with siblings; None: they stay in this manager.
+        identity: Whom the tokens are for. Needed with a store if the source contains functions, whose answer may depend on
+            the user without anybody being able to tell.
+        emitter: Whose receivers hear ``token_refreshed``, ``token_refresh_failed`` and ``token_cleared``.
+        rng: Chance for pauses.
+
+    Raises:
+        ConfigurationError: a blank identity, or none where one is needed.
+    """
+
+    def __init__(
+        self,
+        source: TokenSource,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        store: TokenStore | None = None,
+        identity: str | None = None,
+        emitter: Emitter | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        if identity is not None:
+            _check.text("identity", identity)
+        self.source = source
+        self.identity = identity
+        self.store = store
+        self._clock = clock
+        self._monotonic = clock.monotonic
+        self._emitter = emitter
+        self._rng = rng or random.Random()
+        self._name = scrub(str(getattr(source, "name", None) or type(source).__name__))
+        self._background = bool(getattr(source, "background", True))
+        self._shelf = _shelf_for(source, store, identity)
+        self._closing = threading.Event()
+        self._asking = Asking(source, self._name, identity=identity, clock=clock, rng=self._rng, closing=self._closing)
+        self._flights: SingleFlight[Token] = SingleFlight(
+            self._fetch,
+            self._settle,
+            self._refusal,
+            clock=clock,
+            limit=float(getattr(source, "timeout", None) or DEFAULT_LIMIT),
+            own_thread=bool(getattr(source, "own_thread", False)),
+            caller_only=not self._background or bool(getattr(source, "local", False)),
+        )
+        self._lock = threading.Lock()
+        self._entry: tuple[Token, float] = _NOTHING
+        self._held: _Held | None = None
+        self._failed: _Failed | None = None
+        self._rejected: str | None = None
+        self._renewals_failed = 0
+        self._renew_not_before = float("-inf")
+        _fork.register(self)
+
+    def _reset_after_fork(self) -> None:
+        self._lock = threading.Lock()
+        closing, self._closing = self._closing.is_set(), threading.Event()  # an event has a lock too
+        if closing:
+            self._closing.set()
+        self._asking.closing = self._closing
+
+    # ---- what callers use ------------------------------------------------------------------------------
+
+    def token(self, deadline: float | None = None) -> Token:
+        """Give a valid token.
+
+        Args:
+            deadline: A time on the clock's monotonic scale by which to give up waiting, or None.
+
+        Raises:
+            TokenSourceError: there is none; ``timeout`` if it would take longer than ``deadline``.
+            AuthenticationError: the source hands out the token that the API refused (``rejected_token``).
+        """
+        token, good_until = self._entry
+        if self._monotonic() < good_until:
+            return token
+        return self._token(deadline)
+
+    def invalidate(self, token: str) -> None:
+        """Drop ``token``, which the API has refused, if it is still the current one; the source is then asked with ``force``.
+
+        Emits ``token_cleared`` (``rejected``) if it was dropped.
+        """
+        with self._lock:
+            if self._held is None or self._held.token.value != token:
+                return
+            self._drop()
+            self._rejected = token
+        logger.debug("the API refused the token of %s", self._name)
+        self._emit(TokenCleared(source=self._name, reason="rejected"))
+
+    def clear(self) -> None:
+        """Forget token and failure, here and in the store; a fetch that is under way is not used any more (logout).
+
+        Emits ``token_cleared`` (``cleared``).
+        """
+        with self._lock:
+            self._drop()
+            self._failed = self._rejected = None
+            self._flights.forget()
+        if self._shelf is not None:
+            self._shelf.clear()
+        self._emit(TokenCleared(source=self._name, reason="cleared"))
+
+    def close(self) -> None:
+        """End what runs in the background, and close the source. The manager can be used on, but then starts no thread."""
+        self._closing.set()
+        self._flights.close()
+        close = getattr(self.source, "close", None)
+        if callable(close):
+            close()
+
+    # ---- handing out -----------------------------------------------------------------------------------
+
+    def _token(self, deadline: float | None) -> Token:
+        _fork.check_pid()
+        held = self._held
+        if held is not None:
+            phase = self._phase(held)
+            if phase is Phase.RENEW:
+                self._renew(held)
+                held = self._held or held  # a renewal in this thread is over by now
+                phase = self._phase(held)
+            if phase is not Phase.OVER:
+                self._hand_out(held)
+                return held.token
+        return self._flights.join(self._ready, deadline)
+
+    def _phase(self, held: _Held) -> Phase:
+        return held.window.phase(wall=self._clock.time(), monotonic=self._monotonic())
+
+    def _ready(self) -> Token | None:
+        """Give the token that a flight which just ended has brought, or raise its failure."""
+        held = self._held
+        if held is not None and self._phase(held) is not Phase.OVER:
+            return held.token
+        failed = self._failed
+        if failed is not None and self._monotonic() < failed.until:
+            raise copy_of(failed.error)
+        return None
+
+    def _hand_out(self, held: _Held) -> None:
+        """Let the next callers have the token with a look at the monotonic clock alone, for a second at most."""
+        now = self._monotonic()
+        good_until = min([now + _LOOK_AGAIN, held.window.over_at, *(t for t in (held.window.renew_at, self._renew_not_before) if t > now)])
+        # never waits: who cannot have the lock leaves it to the next caller. Under it, since an invalidated token must not come back
+        if self._lock.acquire(blocking=False):
+            try:
+                if self._held is held:
+                    self._entry = (held.token, good_until)
+            finally:
+                self._lock.release()
+
+    def _renew(self, held: _Held) -> None:
+        def needed() -> bool:
+            return self._held is held and self._monotonic() >= self._renew_not_before
+
+        if not needed():
+            return
+        if not self._flights.renew(needed):
+            self._renew_not_before = self._monotonic() + _FIRST_BACKOFF
+
+    # ---- the flight's work -----------------------------------------------------------------------------
+
+    def _fetch(self, flight: Flight[Token]) -> Token:
+        """Give a sibling's token, or one that the source gives now."""
+        shelf = self._shelf
+        if shelf is None:
+            return self._ask(flight)
+        token = self._adopted(shelf)
+        if token is not None:
+            return token
+        # half of the time is left for asking, should whoever holds the lock hang
+        with shelf.held((flight.ends_at - self._monotonic()) / 2):
+            token = self._adopted(shelf)
+            if token is None:
+                token = self._ask(flight)
+                if not flight.forgotten:
+                    shelf.put(token)
+                if flight.forgotten:  # cleared meanwhile
+                    shelf.clear()
+        return token
+
+    def _ask(self, flight: Flight[Token]) -> Token:
+        return self._asking.fresh_token(flight.ends_at, lambda: self._rejected)
+
+    def _adopted(self, shelf: Shelf) -> Token | None:
+        token = shelf.take()
+        if token is None or token.value in (self._rejected, self._held.token.value if self._held else None):
+            return None
+        phase = self._phase(_Held(token, self._window(token)))
+        in_use = self._held is not None and self._phase(self._held) is not Phase.OVER
+        return token if phase is Phase.FRESH or (phase is Phase.RENEW and not in_use) else None
+
+    def _window(self, token: Token) -> Window:
+        return Window.of(token, wall=self._clock.time(), monotonic=self._monotonic())
+
+    def _settle(self, flight: Flight[Token], token: Token | None, error: AnimusError | None) -> Callable[[], None] | None:
+        """Take over the outcome of a flight; give what is to be told about it."""
+        elapsed = self._monotonic() - flight.started_at
+        with self._lock:
+            if flight.forgotten:
+                return None
+            held = self._held
+            in_use = held is not None and self._phase(held) is not Phase.OVER
+            if token is not None:
+                if flight.over and in_use:  # so late that others have brought a token meanwhile
+                    return None
+                return self._take_over(token, in_use=in_use, elapsed=elapsed, background=flight.renewal)
+            assert error is not None
+            if isinstance(error, TokenSourceError):
+                logger.debug("no token from %s: %s", self._name, error.reason)
+            else:
+                self._rejected = None  # said once; the next request starts anew
+            if in_use:
+                self._back_off()
+            elif not flight.over:
+                self._failed = _Failed(error, self._monotonic() + _MEMORY * self._rng.uniform(0.75, 1.25))
+        if flight.over:
+            return None
+        return functools.partial(self._emit, TokenRefreshFailed(source=self._name, error=copy_of(error), background=in_use))
+
+    def _take_over(self, token: Token, *, in_use: bool, elapsed: float, background: bool) -> Callable[[], None] | None:
+        self._failed = None
+        if token.value == self._rejected:  # refused while it was on its way
+            return None
+        self._rejected = None
+        if in_use and self._held is not None and token.value == self._held.token.value:
+            self._back_off()  # the source keeps its token until it is over
+            return None
+        self._held = held = _Held(token, self._window(token))
+        self._renewals_failed = 0
+        self._renew_not_before = float("-inf")
+        now = self._monotonic()
+        self._entry = (token, min(now + _LOOK_AGAIN, held.window.renew_at))
+        logger.debug("a token from %s for %.0f s, after %.3f s", self._name, held.window.over_at - now, elapsed)
+        event = TokenRefreshed(source=self._name, expires_at=token.expires_at, elapsed=elapsed, background=background)
+        return functools.partial(self._emit, event)
+
+    def _back_off(self) -> None:
+        """Try to renew again later: after 1, 2, 4 … 30 s."""
+        self._renew_not_before = self._monotonic() + min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2**self._renewals_failed)
+        self._renewals_failed = min(self._renewals_failed + 1, 10)
+
+    def _drop(self) -> None:
+        self._held = None
+        self._entry = _NOTHING
+
+    def _refusal(self, why: Refusal) -> TokenSourceError:
+        if why is Refusal.RECURSION:
+            hint = "Let the token source use requests, or a client of its own"
+            return failure("failed", "the token source uses the client that it is the source of", source=self._name, hint=hint)
+        if why is Refusal.DEADLINE:
+            return failure("timeout", "there was no token within the caller's deadline", source=self._name)
+        return failure("timeout", "the token source did not answer within its time limit", source=self._name)
+
+    def _emit(self, event: TokenRefreshed | TokenRefreshFailed | TokenCleared) -> None:
+        if self._emitter is not None and self._emitter.wants(event.name):
+            self._emitter.emit(event)
+
+    # ---- showing and travelling ------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        return f"<TokenManager for {self._name}>"
+
+    def __reduce__(self) -> Any:
+        rebuild = functools.partial(
+            TokenManager, self.source, clock=self._clock, store=self.store, identity=self.identity, emitter=self._emitter
+        )
+        return rebuild, ()
+
+
+def _shelf_for(source: TokenSource, store: TokenStore | None, identity: str | None) -> Shelf | None:
+    if store is None:
+        return None
+    if identity is None and getattr(source, "contains_callables", False):
+        raise ConfigurationError(
+            "a token store needs an identity when the token source contains functions",
+            hint='Pass identity="…", a text of its own for each user: nobody else can tell whose token the functions give',
+        )
+    if getattr(source, "local", False):
+        return None
+    return Shelf(store, store_key(source.fingerprint, identity))
+

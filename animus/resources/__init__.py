@@ -1,0 +1,1 @@
+"""One API area each: from typed arguments to typed answers."""

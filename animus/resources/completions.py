@@ -1,0 +1,114 @@
+"""``POST /chat/completions``: one call, a typed answer or a stream of typed chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, overload
+
+from animus._secret import scrub, scrub_deep
+from animus.errors import ApiError, ResponseDecodeError
+from animus.http.status import body_text, message_in
+from animus.http.timeouts import Timeouts
+from animus.models.chat import ChatCompletion, ShapeError, decode_completion
+from animus.resources.body import encode_body
+from animus.streaming.stream import ChatStream, StreamObserver
+from animus.transport.api import ApiAnswer, call_api
+from animus.transport.call import Cancellation
+from animus.transport.policy import RetryPolicy
+from animus.transport.session import AnimusSession
+
+_PATH = "/chat/completions"
+_LONGEST_BODY = 8192
+
+
+@overload
+def complete(
+    session: AnimusSession,
+    body: Mapping[str, Any],
+    *,
+    stream: Literal[False] = ...,
+    observer: None = ...,
+    timeouts: Timeouts | None = ...,
+    retry: RetryPolicy | None = ...,
+    cancellation: Cancellation | None = ...,
+) -> ChatCompletion: ...
+@overload
+def complete(
+    session: AnimusSession,
+    body: Mapping[str, Any],
+    *,
+    stream: Literal[True],
+    observer: StreamObserver | None = ...,
+    timeouts: Timeouts | None = ...,
+    retry: RetryPolicy | None = ...,
+    cancellation: Cancellation | None = ...,
+) -> ChatStream: ...
+def complete(
+    session: AnimusSession,
+    body: Mapping[str, Any],
+    *,
+    stream: bool = False,
+    observer: StreamObserver | None = None,
+    timeouts: Timeouts | None = None,
+    retry: RetryPolicy | None = None,
+    cancellation: Cancellation | None = None,
+) -> ChatCompletion | ChatStream:
+    """Make one call (plus repetitions).
+
+    Args:
+        body: The request as the API takes it.
+        stream: Whether ``body`` asks for a stream.
+        observer: Whom the stream tells about text, end and failure.
+
+    Raises:
+        ApiError, ApiConnectionError, AuthenticationError: as :func:`animus.transport.api.call_api`.
+        ResponseDecodeError: the answer is not what the API promises.
+    """
+    answer = call_api(
+        session, "POST", _PATH, body=encode_body(body), stream=stream, timeouts=timeouts, retry=retry, cancellation=cancellation
+    )
+    if not stream:
+        return _whole(answer)
+    if answer.media_type == "application/json" or answer.response.status_code == 204:
+        try:
+            completion = _whole(answer)
+        finally:
+            if answer.call.guard is not None:
+                answer.call.guard.release()
+        return ChatStream.of(completion, observer=observer)
+    return ChatStream(
+        answer.body_stream(), http=answer.http, request_id=answer.request_id, observer=observer, secrets=answer.secrets
+    )
+
+
+def _whole(answer: ApiAnswer) -> ChatCompletion:
+    """Read an answer that is one JSON object."""
+    try:
+        completion = decode_completion(answer.response.content, answer.http)
+    except ShapeError as error:
+        raise _undecodable(answer, str(error)) from None
+    if not completion.choices:
+        raw = completion.raw
+        if isinstance(raw, Mapping) and raw.get("error"):
+            raise ApiError(
+                f"the API reported an error: {scrub(message_in(raw) or 'without a message', answer.secrets)}",
+                status=answer.response.status_code,
+                error_data=scrub_deep(dict(raw), answer.secrets),
+                request_id=answer.request_id,
+                attempts=answer.call.attempts,
+            )
+        raise _undecodable(answer, "there are no choices in it")
+    return completion
+
+
+def _undecodable(answer: ApiAnswer, why: str) -> ResponseDecodeError:
+    response = answer.response
+    text = body_text(response)
+    return ResponseDecodeError(
+        f"the API answered {response.status_code}, but not with a completion: {scrub(why, answer.secrets)}",
+        status=response.status_code,
+        body=scrub(text[:_LONGEST_BODY], answer.secrets),
+        request_id=answer.request_id,
+        attempts=answer.call.attempts,
+        hint="Check api_base_url: something other than the API may have answered",
+    )

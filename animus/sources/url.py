@@ -1,0 +1,159 @@
+"""The usual source: a route of your back end that answers a token."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from requests.auth import AuthBase
+
+from animus import _check
+from animus._clock import SYSTEM_CLOCK, Clock
+from animus._origin import checked_url
+from animus._secret import bare_url
+from animus.errors import ConfigurationError, TokenSourceError
+from animus.sources.credentials import Headers, checked_headers, contains_callables, evaluate, literal_secrets
+from animus.sources.exchange import TokenExchange
+from animus.sources.fingerprint import fingerprint
+from animus.sources.protocol import TokenRequest
+from animus.tokens.reasons import failure
+from animus.tokens.signature import SignatureCheck
+from animus.tokens.token import Token
+
+_METHOD_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+
+class UrlTokenSource:
+    """Asks your back end's token route, which authenticates its own user and answers a short-lived JWT.
+
+    Understood are ``{"accessToken": jwt}``, ``{"animus": {"token": jwt}, …}``, ``access_token`` or ``token`` at the top,
+    and the JWT alone. Redirects are not followed, and at most 1 MiB is read.
+
+    Threads: any. Fork: works in the child. Pickling: the settings travel, unless one of them is a literal that may be a
+    secret (headers, cookies, auth, a body, a query in the URL): a ``TypeError`` says which. Functions travel by name.
+
+    Args:
+        url: The route; ``https``, or ``http`` on this machine.
+        method: ``POST`` (default), ``GET``, …
+        headers: A mapping, or a function that gives one; its values may be functions too. Functions are called for each fetch.
+        cookies: A mapping, or a function that gives one. Cookies that the route sets are not kept.
+        auth: What requests takes as ``auth``: a ``(user, password)`` pair or an ``AuthBase``; or a function without
+            arguments that gives one.
+        json, data: A body, or a function that gives one; at most one of the two. None is sent by default.
+        verify, cert: As in requests: the CA bundle, the client's certificate.
+        timeout: Seconds for one fetch, a repetition included.
+        allow_insecure_http: Allow ``http`` to other machines.
+        signature: What tokens must show; by default only their life is read, and the API judges them.
+        background: Whether renewals may run in a short-lived thread; False if functions need the caller's thread.
+        clock: For tests.
+
+    Raises:
+        ConfigurationError: a setting that is not possible.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        method: str = "POST",
+        headers: Headers | None = None,
+        cookies: Mapping[str, str] | Callable[[], Mapping[str, str]] | None = None,
+        auth: Any = None,
+        json: Any = None,
+        data: Any = None,
+        verify: bool | str = True,
+        cert: str | tuple[str, str] | None = None,
+        timeout: float = 10.0,
+        allow_insecure_http: bool = False,
+        signature: SignatureCheck | None = None,
+        background: bool = True,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        if isinstance(headers, Mapping):
+            headers = dict(headers)  # the caller's own may change later
+        self._settings = {name: value for name, value in locals().items() if name not in ("self", "url")}
+        self._url = checked_url("url", url, allow_insecure_http=allow_insecure_http)
+        self._method = _checked_method(method)
+        if json is not None and data is not None:
+            raise ConfigurationError("json and data exclude each other: a request has one body")
+        if signature is not None and not isinstance(signature, SignatureCheck):
+            raise _check.refuse("signature", signature, "a SignatureCheck")
+        if isinstance(headers, Mapping):
+            checked_headers({name: value for name, value in headers.items() if not callable(value)})
+        elif headers is not None and not callable(headers):
+            raise _check.refuse("headers", headers, "a mapping, or a function that returns one")
+        self._headers = headers
+        self._given = {"cookies": cookies, "auth": auth, "json": json, "data": data}
+        self.timeout = _check.seconds("timeout", timeout, zero=False)
+        self.background = _check.boolean("background", background)
+        self.name = bare_url(self._url)
+        self._exchange = TokenExchange(clock=clock, verify=verify, cert=cert, signature=signature)
+
+    @property
+    def contains_callables(self) -> bool:
+        """Whether what is sent may differ from user to user without the fingerprint telling so."""
+        return contains_callables(self._headers, *self._given.values())
+
+    @property
+    def fingerprint(self) -> str:
+        """Text that tells this source from others; no secret can be read from it."""
+        settings = self._settings
+        return fingerprint("url", self.name, self._url, self._method, self._headers, self._given, settings["verify"], settings["cert"])
+
+    def fetch(self, request: TokenRequest) -> Token:
+        """Ask the route once.
+
+        Raises:
+            TokenSourceError: there is no usable token in the answer, or no answer; ``.reason`` and ``.hint`` tell why.
+        """
+        given = {what: value for what, value in self._given.items() if value is not None}
+        # an AuthBase is called by requests, with the request
+        now = {what: value if isinstance(value, AuthBase) else evaluate(what, value, self.name) for what, value in given.items()}
+        return self._exchange.ask(
+            self._method, self._url, name=self.name, timeout=self.timeout, deadline=request.deadline, headers=self._headers_now(), **now
+        )
+
+    def close(self) -> None:
+        """Close the connections; a later fetch opens new ones."""
+        self._exchange.close()
+
+    def _headers_now(self) -> dict[str, str]:
+        error: TokenSourceError
+        try:
+            headers = checked_headers(evaluate("headers", self._headers, self.name))
+        except ConfigurationError as refused:
+            error = failure("failed", f"the request is not possible: {refused.message}", source=self.name, hint="Check headers=")
+        else:
+            if not any(name.lower() == "accept" for name in headers):
+                headers["Accept"] = "application/json"
+            return headers
+        raise error
+
+    def __repr__(self) -> str:
+        return f"<UrlTokenSource {self._method} {self.name}>"
+
+    def __copy__(self) -> UrlTokenSource:
+        return self
+
+    def __deepcopy__(self, memo: object) -> UrlTokenSource:
+        return self
+
+    def __reduce__(self) -> Any:
+        found = literal_secrets(self._url, self._headers, self._given)
+        signature = self._settings["signature"]
+        if isinstance(signature, SignatureCheck) and not signature.is_public:
+            found.append("the key of signature")
+        if found:
+            raise TypeError(
+                f"{self!r} is not pickled: {', '.join(found)} may be a secret. "
+                "Give it as a function (of a module, so that pickle finds it) that reads it where it is needed"
+            )
+        return functools.partial(type(self), self._url, **self._settings), ()
+
+
+def _checked_method(method: object) -> str:
+    method = _check.text("method", method).strip().upper()
+    if not set(method) <= _METHOD_LETTERS:
+        raise _check.refuse("method", method, 'an HTTP method such as "POST"')
+    return method

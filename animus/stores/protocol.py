@@ -1,0 +1,108 @@
+"""What a token store is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from animus import _strict_json
+from animus._secret import Secret
+from animus.tokens.token import LiveKitDetails, Token
+
+
+@dataclass(frozen=True, slots=True)
+class StoredToken:
+    """A token as a store keeps it: with wall time, which means something to other processes too.
+
+    Attributes:
+        value: The token; hidden in ``repr``.
+        expires_at, skew, issued_at, livekit: As in :class:`~animus.tokens.token.Token`.
+    """
+
+    value: str = field(repr=False)
+    expires_at: float | None = None
+    skew: float = 0.0
+    issued_at: float | None = None
+    livekit: dict[str, LiveKitDetails] = field(default_factory=dict, repr=False, hash=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", Secret(self.value))
+
+    @classmethod
+    def of(cls, token: Token) -> StoredToken:
+        """Give what is stored of ``token``."""
+        return cls(token.value, token.expires_at, token.skew, token.issued_at, token.livekit)
+
+    def token(self) -> Token:
+        """Give the token."""
+        return Token(self.value, self.expires_at, self.skew, self.issued_at, self.livekit)
+
+    def to_json(self) -> str:
+        """Give the JSON text that :meth:`from_json` reads. It contains the token: only for where that may rest."""
+        livekit = {context: {"url": d.url, "token": d.token, "expires_at": d.expires_at} for context, d in self.livekit.items()}
+        return json.dumps(
+            {"value": self.value, "expires_at": self.expires_at, "skew": self.skew, "issued_at": self.issued_at, "livekit": livekit}
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> StoredToken | None:
+        """Give the token in a JSON text, or None if it is not one of :meth:`to_json`: what rests somewhere can be damaged."""
+        try:
+            data = _strict_json.loads(text)
+            livekit = {
+                str(context): LiveKitDetails(_text(d["url"]), _text(d["token"]), _time(d["expires_at"]))
+                for context, d in data["livekit"].items()
+            }
+            skew = _time(data["skew"])
+            return cls(_text(data["value"]), _time(data["expires_at"]), 0.0 if skew is None else skew, _time(data["issued_at"]), livekit)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+
+@runtime_checkable
+class TokenStore(Protocol):
+    """Where tokens rest between requests, processes or machines. Any object with these members is one.
+
+    Keys are hashes (see :func:`store_key`): a store needs no care with their characters. Threads: any, at once. What a
+    store raises never fails a request: it is logged, and the source is asked instead.
+    """
+
+    def load(self, key: str) -> StoredToken | None:
+        """Give what was saved last under ``key``, or None; be it over or not."""
+
+    def save(self, key: str, stored: StoredToken) -> None:
+        """Keep ``stored`` under ``key`` instead of what is there."""
+
+    def delete(self, key: str) -> None:
+        """Forget what is under ``key``; nothing there is fine."""
+
+    def lock(self, key: str, timeout: float) -> AbstractContextManager[Any]:
+        """Give a lock, among all who use the store, that is held while a new token for ``key`` is fetched.
+
+        Args:
+            timeout: Most seconds to wait for it.
+
+        Raises:
+            TimeoutError: on entering: somebody else has held it all the time.
+        """
+
+
+def store_key(fingerprint: str, identity: str | None) -> str:
+    """Give the key for the tokens of one source and one identity; neither can be read from it."""
+    return hashlib.sha256(json.dumps([fingerprint, identity]).encode()).hexdigest()
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError
+    return value
+
+
+def _time(value: Any) -> float | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value)):
+        raise TypeError
+    return value

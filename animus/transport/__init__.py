@@ -1,0 +1,1 @@
+"""The authenticated session: bearer with origin check, one loop that repeats, deadlines."""

@@ -1,0 +1,132 @@
+"""One call of the API: from the session's answer or exception to the package's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from animus.errors import ApiError, StreamTimeoutError
+from animus.http.body import BodyStream
+from animus.http.failure import LimitExceeded, connection_error, limit_hint
+from animus.http.status import api_error, request_id_of
+from animus.http.timeouts import Timeouts
+from animus.models.answer import HttpInfo
+from animus.transport.attempts import FAILURES
+from animus.transport.bearer import carried_token
+from animus.transport.call import Call, Cancellation
+from animus.transport.policy import RetryPolicy
+from animus.transport.session import AnimusSession
+
+
+@dataclass(frozen=True, slots=True)
+class ApiAnswer:
+    """A successful answer and what it took to get it."""
+
+    response: requests.Response
+    call: Call
+
+    @property
+    def http(self) -> HttpInfo:
+        """Status, headers, elapsed seconds and attempts."""
+        response = self.response
+        return HttpInfo(
+            status=response.status_code,
+            headers=response.headers,
+            elapsed=response.elapsed.total_seconds(),
+            attempts=self.call.attempts,
+        )
+
+    @property
+    def request_id(self) -> str | None:
+        """The id the API gave the request."""
+        return request_id_of(self.response.headers)
+
+    @property
+    def media_type(self) -> str:
+        """The content type without parameters, in lower case."""
+        return str(self.response.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be shown even if the server echoes it."""
+        token = carried_token(self.response.request)
+        return () if token is None else (token,)
+
+    def body_stream(self) -> BodyStream:
+        """Give the body of a streamed answer as pieces of bytes."""
+        call = self.call
+        return BodyStream(self.response, guard=call.guard, timeouts=call.timeouts, deadline=call.deadline)
+
+
+def call_api(
+    session: AnimusSession,
+    method: str,
+    path: str,
+    *,
+    body: bytes | None = None,
+    params: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+    stream: bool = False,
+    timeouts: Timeouts | None = None,
+    retry: RetryPolicy | None = None,
+    cancellation: Cancellation | None = None,
+) -> ApiAnswer:
+    """Make a call and give its answer if that is a success.
+
+    Args:
+        path: Relative to the base URL, or a full URL.
+        body: JSON.
+        stream: Leave the body unread, for events.
+        timeouts, retry: Instead of the session's.
+        cancellation: How another thread may end the call.
+
+    Raises:
+        ApiError: the API answered, but not with success; the class says how.
+        ApiConnectionError: there was no answer.
+        AuthenticationError: no token was to be had.
+    """
+    call = Call(
+        timeouts or session.timeouts,
+        retry or session.retry,
+        session.clock,
+        resource=True,
+        streaming=stream,
+        cancellation=cancellation,
+    )
+    fields = {"Accept": "text/event-stream" if stream else "application/json", **(headers or {})}
+    if body is not None:
+        fields["Content-Type"] = "application/json"
+    session.under(call)
+    try:
+        response = session.request(method, path, params=params, data=body, headers=fields, stream=stream)
+    except FAILURES as error:
+        raise _no_answer(error, session, call) from error
+    answer = ApiAnswer(response, call)
+    if not 200 <= response.status_code < 300:
+        raise _refused(answer, session)
+    return answer
+
+
+def _no_answer(error: Exception, session: AnimusSession, call: Call) -> Exception:
+    url = getattr(getattr(error, "request", None), "url", None) or session.base_url
+    if isinstance(error, LimitExceeded) and call.streaming:
+        return StreamTimeoutError(
+            "no event of the stream came in time", limit=error.limit, sent=True, attempts=call.attempts, hint=limit_hint(error.limit)
+        )
+    return connection_error(error, url=url, attempts=call.attempts)
+
+
+def _refused(answer: ApiAnswer, session: AnimusSession) -> ApiError:
+    response, call = answer.response, answer.call
+    hint = None
+    if 300 <= response.status_code < 400:
+        hint = "The API redirects to another place or method, which is not followed: check api_base_url"
+    try:
+        return api_error(response, now=session.clock.time(), attempts=call.attempts, secrets=answer.secrets, hint=hint)
+    finally:
+        response.close()
+        if call.guard is not None:
+            call.guard.release()

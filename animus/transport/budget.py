@@ -1,0 +1,40 @@
+"""A bucket that keeps many callers from repeating an outage into a longer one."""
+
+from __future__ import annotations
+
+import threading
+
+from animus import _fork
+
+_GIVEN_BACK = 0.2  # of a repetition, for each success
+
+
+class RetryBudget:
+    """So many repetitions while hardly anything succeeds. One per client.
+
+    Threads: any; the lock guards the level. Fork: the child begins with a full one.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._level = float(size)
+        self._lock = threading.Lock()
+        _fork.register(self)
+
+    def _reset_after_fork(self) -> None:
+        self._lock = threading.Lock()
+        self._level = float(self.size)
+
+    def take(self) -> bool:
+        """Take one repetition; False if there is none left."""
+        with self._lock:
+            if self._level < 1.0:
+                return False
+            self._level -= 1.0
+            return True
+
+    def give_back(self) -> None:
+        """A call succeeded."""
+        if self._level < self.size:  # a stale look costs nothing; the usual full bucket takes no lock
+            with self._lock:
+                self._level = min(float(self.size), self._level + _GIVEN_BACK)

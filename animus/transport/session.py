@@ -1,0 +1,389 @@
+"""The authenticated session: a real :class:`requests.Session`."""
+
+from __future__ import annotations
+
+import copy
+import random
+import threading
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+import requests
+from requests import PreparedRequest, Request, Response
+from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
+from requests.hooks import default_hooks, dispatch_hook
+from requests.sessions import merge_setting
+from requests.utils import requote_uri
+
+from animus import _fork
+from animus._check import UNSET
+from animus._clock import SYSTEM_CLOCK, Clock
+from animus._origin import is_loopback, origin_of
+from animus._secret import bare_url
+from animus._version import __version__
+from animus.events import Emitter
+from animus.http.adapter import AnimusAdapter
+from animus.http.failure import LimitExceeded, without_authorization
+from animus.http.timeouts import Timeouts
+from animus.http.watchdog import Watchdog, guarded_by
+from animus.transport.attempts import FAILURES, Attempts
+from animus.transport.bearer import BearerAuth, carried_token
+from animus.transport.budget import RetryBudget
+from animus.transport.call import Call
+from animus.transport.policy import RetryPolicy
+
+if TYPE_CHECKING:
+    from animus.refresh.manager import TokenManager
+
+_FOLLOWED_ELSEWHERE = ("GET", "HEAD")
+_CONTENT_HEADERS = ("Content-Length", "Content-Type", "Transfer-Encoding")
+_CREDENTIAL_HEADERS = ("X-Api-Key", "Apikey", "Api-Key", "X-Auth-Token")
+
+
+class SendOnlyPolicy(DefaultCookiePolicy):
+    """Cookies that the caller set are sent; cookies that a server sets are not kept."""
+
+    def set_ok(self, cookie: Any, request: Any) -> bool:
+        return False
+
+
+class _CallSlot(threading.local):
+    """The call that the next ``send`` of this thread belongs to."""
+
+    call: Call | None = None
+
+
+class AnimusSession(requests.Session):
+    """A :class:`requests.Session` whose requests to the API carry a token and are repeated by the rules.
+
+    URLs may be relative to the API's base URL. It raises what requests raises, and
+    :class:`~animus.errors.AuthenticationError` when there is no token. ``timeout`` defaults to the client's limits.
+
+    It differs from a plain session in this: origins on this machine ignore proxies of the environment (explicit
+    ``session.proxies`` are obeyed); a redirect to another origin is followed only for GET and HEAD, without bearer or
+    body; cookies set by the API are not kept.
+
+    Threads: requests may be made from any number of threads; change ``headers``, ``proxies`` and adapters before.
+    Fork: works in the child. Pickle: configuration and token source travel; tokens, sockets and receivers do not.
+
+    Args:
+        base_url: The API's base URL; its origin gets the token.
+        manager: Where tokens come from; None sends none.
+        extra_origins: Further URLs whose origins get the token.
+        timeouts, retry: Defaults of all calls.
+        emitter: Whom to tell about requests.
+    """
+
+    __attrs__ = [*requests.Session.__attrs__, "base_url", "timeouts", "retry", "_manager", "_extra_origins"]
+
+    def __init__(
+        self,
+        base_url: str,
+        manager: TokenManager | None = None,
+        *,
+        extra_origins: tuple[str, ...] = (),
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        emitter: Emitter | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        rng: random.Random | None = None,
+    ) -> None:
+        super().__init__()
+        self.base_url = base_url.rstrip("/")
+        self.timeouts = timeouts or Timeouts()
+        self.retry = retry or RetryPolicy()
+        self._manager = manager
+        self._extra_origins = extra_origins
+        self.headers["User-Agent"] = f"animus-client/{__version__} {self.headers['User-Agent']}"
+        self.cookies.set_policy(SendOnlyPolicy())
+        self.auth = BearerAuth(manager, frozenset(map(origin_of, (self.base_url, *extra_origins))))
+        self.mount("https://", AnimusAdapter())
+        self.mount("http://", AnimusAdapter())
+        self._wire(emitter or Emitter(self), clock, rng or random.Random(), Watchdog(), RetryBudget(self.retry.budget))
+
+    def _wire(self, emitter: Emitter, clock: Clock, rng: random.Random, watchdog: Watchdog, budget: RetryBudget) -> None:
+        self._slot = _CallSlot()
+        self._closing = threading.Event()
+        self._emitter = emitter
+        self._clock = clock
+        self._rng = rng
+        self._watchdog = watchdog
+        self._budget = budget
+        self._owns_transport = True
+        self._attempts = Attempts(self._exchange, emitter=emitter, budget=budget, clock=clock, closing=self._closing, rng=rng)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._wire(Emitter(self), SYSTEM_CLOCK, random.Random(), Watchdog(), RetryBudget(self.retry.budget))
+
+    def sharing(self, manager: TokenManager | None, emitter: Emitter) -> AnimusSession:
+        """Give a session for another identity on the same connections; closing it leaves them open."""
+        other = copy.copy(self)
+        other.__dict__.update(
+            headers=self.headers.copy(),
+            hooks={event: list(hooks) for event, hooks in self.hooks.items()},
+            params=copy.copy(self.params),
+            proxies=dict(self.proxies),
+            cookies=RequestsCookieJar(SendOnlyPolicy()),  # cookies say who someone is, too
+            _manager=manager,
+            auth=BearerAuth(manager, frozenset(map(origin_of, (self.base_url, *self._extra_origins)))),
+        )
+        other._wire(emitter, self._clock, self._rng, self._watchdog, self._budget)
+        other._owns_transport = False
+        return other
+
+    # ---- preparing -------------------------------------------------------------------------------------
+
+    def request(  # type: ignore[override]  # requests' own types change from release to release
+        self,
+        method: str,
+        url: Any,
+        params: Any = None,
+        data: Any = None,
+        headers: Any = None,
+        cookies: Any = None,
+        files: Any = None,
+        auth: Any = None,
+        timeout: Any = UNSET,
+        *further: Any,
+        **named: Any,
+    ) -> Response:
+        """As :meth:`requests.Session.request`; ``timeout`` left out means the client's limits, None means none."""
+        slot = self._slot
+        if slot.call is None:
+            slot.call = Call(self.timeouts, self.retry, self._clock)
+        if timeout is UNSET:
+            timeout = (slot.call.timeouts.connect, slot.call.timeouts.read)
+        try:
+            return super().request(method, url, params, data, headers, cookies, files, auth, timeout, *further, **named)
+        finally:
+            slot.call = None
+
+    def prepare_request(self, request: Request) -> PreparedRequest:
+        """As :meth:`requests.Session.prepare_request`; a relative URL is joined to the base URL.
+
+        Raises:
+            AuthenticationError: there is no token to be had.
+        """
+        url: Any = request.url
+        url = url.decode("utf-8") if isinstance(url, bytes) else str(url or "")
+        if "://" not in url.partition("?")[0]:
+            request = copy.copy(request)
+            request.url = f"{self.base_url}/{url.lstrip('/')}" if url else self.base_url
+        return super().prepare_request(request)
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """As plain requests, but proxies of the environment are not asked for origins on this machine."""
+        settings = super().merge_environment_settings(url, dict(proxies or {}), stream, verify, cert)
+        if _is_on_this_machine(url):
+            settings["proxies"] = merge_setting(dict(proxies or {}), self.proxies)
+        return settings
+
+    def rebuild_proxies(self, prepared_request: PreparedRequest, proxies: Any) -> Any:
+        """As plain requests, with the same exception for origins on this machine."""
+        if _is_on_this_machine(prepared_request.url):
+            prepared_request.headers.pop("Proxy-Authorization", None)
+            return dict(self.proxies)
+        return super().rebuild_proxies(prepared_request, proxies)
+
+    def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
+        """Decide about Authorization after a redirect: by the new URL's origin, and never by netrc."""
+        url = prepared_request.url or ""
+        if not _same_origin(response.request.url or "", url):
+            _strip_content(prepared_request)
+        if carried_token(prepared_request) is not None:
+            if not (isinstance(self.auth, BearerAuth) and self.auth.allows(url)):
+                del prepared_request.headers["Authorization"]
+        elif "Authorization" in prepared_request.headers and self.should_strip_auth(response.request.url or "", url):
+            del prepared_request.headers["Authorization"]
+
+    # ---- sending ---------------------------------------------------------------------------------------
+
+    def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
+        """Send a prepared request: repeated by the rules, its hooks run on the last attempt's answer, redirects followed.
+
+        Emits ``request_start``, ``request_complete`` and ``request_retry``.
+
+        Raises:
+            requests.RequestException: there was no answer.
+            AuthenticationError: there is no token to be had.
+        """
+        if isinstance(request, Request):
+            raise ValueError("You can only send PreparedRequests.")
+        call = self._slot.call or Call(self.timeouts, self.retry, self._clock)
+        self._slot.call = None  # a hook that makes a request makes a call of its own
+        _fork.check_pid()
+        kwargs.setdefault("stream", self.stream)
+        kwargs.setdefault("verify", self.verify)
+        kwargs.setdefault("cert", self.cert)
+        kwargs.setdefault("timeout", (call.timeouts.connect, call.timeouts.read))
+        if "proxies" not in kwargs:
+            kwargs["proxies"] = self.merge_environment_settings(request.url, {}, None, None, None)["proxies"]
+        follow = kwargs.pop("allow_redirects", True)
+        call.send_kwargs = kwargs
+        response = self._attempts.run(request, call, self.auth if isinstance(self.auth, BearerAuth) else None)
+        response = dispatch_hook("response", request.hooks, response, **kwargs)
+        for earlier in response.history:  # a hook (digest auth) may have made further requests
+            extract_cookies_to_jar(self.cookies, earlier.request, earlier.raw)
+        if follow:
+            response = self._follow(request, response, call, kwargs)
+        if call.guard is not None and not call.resource:
+            _hand_over(call, response)
+        return response
+
+    def _exchange(self, request: PreparedRequest, call: Call) -> Response:
+        """Make one exchange through requests' own ``send``, under the limits of the call."""
+        kwargs = call.send_kwargs
+        hop = request
+        if request.hooks.get("response"):  # they run once, on the answer that counts
+            hop = request.copy()
+            hop.hooks = default_hooks()
+        limit = call.limit()
+        if limit is None and call.cancellation is None:
+            response = super().send(hop, allow_redirects=False, **kwargs)
+        else:
+            response = self._guarded(hop, call, limit)
+        response.request = request
+        return response
+
+    def _guarded(self, request: PreparedRequest, call: Call, limit: tuple[str, float] | None) -> Response:
+        """Make one exchange that a limit or another thread may end."""
+        if limit is not None and limit[1] <= 0:
+            raise _exceeded(limit[0], request)
+        guard = self._watchdog.guard()
+        if limit is not None:
+            guard.arm(*limit)
+        if call.cancellation is not None:
+            call.cancellation.guard = guard
+            if call.cancelled:
+                raise _cancelled(request)
+        kept = False
+        try:
+            with guarded_by(guard):
+                response = super().send(request, allow_redirects=False, **call.send_kwargs)
+            if guard.fired:  # a body that ends with the connection looks complete when its socket is shut
+                raise _exceeded(guard.fired, request)
+            if call.cancelled:
+                raise _cancelled(request)
+            if call.send_kwargs.get("stream"):
+                call.guard = guard
+                kept = True
+            return response
+        except FAILURES as error:
+            if guard.fired and not isinstance(error, LimitExceeded):
+                raise _exceeded(guard.fired, request) from error
+            raise
+        finally:
+            if not kept:
+                guard.release()
+
+    # ---- redirects -------------------------------------------------------------------------------------
+
+    def _follow(self, request: PreparedRequest, response: Response, call: Call, kwargs: dict[str, Any]) -> Response:
+        history: list[Response] = []
+        redirects = self.resolve_redirects(response, request, **kwargs)
+        while self._may_follow(response, call):
+            if call.guard is not None:
+                call.guard.release()
+                call.guard = None
+            self._slot.call = call  # for the send() that resolve_redirects makes
+            try:
+                further = next(redirects, None)
+            finally:
+                self._slot.call = None
+            if further is None:
+                break
+            history.append(response)
+            response = further
+            response.history = history[:]
+        return response
+
+    def _may_follow(self, response: Response, call: Call) -> bool:
+        target = self.get_redirect_target(response)
+        if target is None:
+            return False
+        method = response.request.method or ""
+        same_origin = _same_origin(response.url, urljoin(response.url, requote_uri(target)))
+        if call.resource:
+            return same_origin and _method_after(response.status_code, method) == method
+        return same_origin or method in _FOLLOWED_ELSEWHERE
+
+    # ---- life ------------------------------------------------------------------------------------------
+
+    def under(self, call: Call) -> None:
+        """Have the next request of this thread belong to ``call``."""
+        self._slot.call = call
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of this session."""
+        return self._clock
+
+    @property
+    def emitter(self) -> Emitter:
+        """Whom this session tells about requests."""
+        return self._emitter
+
+    def close(self) -> None:
+        """End waits, close the connections and the thread that watches limits."""
+        self._closing.set()
+        if self._owns_transport:
+            super().close()
+            self._watchdog.close()
+
+    def __repr__(self) -> str:
+        return f"<AnimusSession {bare_url(self.base_url)}>"
+
+
+def _exceeded(limit: str, request: PreparedRequest) -> LimitExceeded:
+    error = LimitExceeded("time is up", request=without_authorization(request))
+    error.limit = limit
+    return error
+
+
+def _cancelled(request: PreparedRequest) -> requests.ConnectionError:
+    return requests.ConnectionError("the call was cancelled", request=without_authorization(request))
+
+
+def _hand_over(call: Call, response: Response) -> None:
+    """Let the deadline go on over a body that the caller reads by himself.
+
+    urllib3's ``shutdown()`` refuses once the connection is back in the pool, where it may serve somebody else.
+    """
+    guard = call.guard
+    assert guard is not None
+    shutdown = getattr(response.raw, "shutdown", None)
+    if shutdown is None or guard.limit != "deadline":
+        guard.release()
+    else:
+        guard.hand_over(shutdown)
+
+
+def _strip_content(request: PreparedRequest) -> None:
+    """Take body and credentials off a request for another origin."""
+    request.body = None
+    request._body_position = None
+    for name in (*_CONTENT_HEADERS, *_CREDENTIAL_HEADERS):
+        request.headers.pop(name, None)
+
+
+def _same_origin(one: str, two: str) -> bool:
+    try:
+        return origin_of(one) == origin_of(two)
+    except ValueError:
+        return False
+
+
+def _method_after(status: int, method: str) -> str:
+    """Give the method requests uses after a redirect (as browsers do, against RFC 9110)."""
+    if (status in (302, 303) and method != "HEAD") or (status == 301 and method == "POST"):
+        return "GET"
+    return method
+
+
+def _is_on_this_machine(url: Any) -> bool:
+    try:
+        return is_loopback(origin_of(url if isinstance(url, str) else url.decode("utf-8")).host)
+    except (ValueError, AttributeError):
+        return False
