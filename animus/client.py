@@ -25,7 +25,8 @@ from animus.events import Emitter, Receiver, Subscription
 from animus.http.timeouts import Timeouts
 from animus.refresh.manager import TokenManager
 from animus.resources.images import GeneratedImage, checked_prompt
-from animus.sources.make import as_token_source, default_source
+from animus.sources.env import default_source
+from animus.sources.make import as_token_source
 from animus.transport.policy import RetryPolicy
 from animus.transport.session import AnimusSession
 
@@ -179,7 +180,7 @@ class AnimusClient:
         """Begin another conversation on the same connections; cheap, for servers with many users.
 
         Args:
-            history: Messages it begins with.
+            history: Messages it begins with: a list, or a :class:`~animus.ChatHistory`.
             system_message: Instead of the configured one.
             history_size: Room for stored messages.
             **settings: Further settings instead of the configured ones.

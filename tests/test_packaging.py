@@ -41,12 +41,17 @@ def test_oldest_dependencies_are_the_floors() -> None:
     assert pinned == {name: floor.replace(">=", "==") for name, floor in floors.items()}
 
 
+class _WithoutTypeChecking(ast.NodeTransformer):
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        return node.orelse if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
+
+
 def _third_party() -> dict[str, set[str]]:
-    """Give the packages that ours import: name on the index -> rooms that import it."""
+    """Give the packages that ours import at run time: name on the index -> rooms that import it."""
     found: dict[str, set[str]] = {}
     for path in _PACKAGE.rglob("*.py"):
         room = path.relative_to(_PACKAGE).parts[0].removesuffix(".py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(_WithoutTypeChecking().visit(ast.parse(path.read_text(encoding="utf-8")))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and not node.level:
                 names = [str(node.module)]

@@ -10,6 +10,7 @@ import click
 
 from animus.cli.failures import reported
 from animus.cli.terminal import write
+from animus.events import MessageTokens
 
 if TYPE_CHECKING:
     from animus.client import AnimusClient
@@ -73,7 +74,7 @@ def ask(
 def show(client: AnimusClient, message: str) -> None:
     """Print a reply as it arrives."""
     for event in client.chat.stream(message):
-        if event.name == "message_tokens":
+        if isinstance(event, MessageTokens):
             write(event.content)
     write("\n")
 

@@ -27,7 +27,7 @@ def demo(text: tuple[str, ...]) -> int:
     from animus.client import AnimusClient
 
     message = " ".join(text) or _MESSAGE
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     with (
         emulator_package().Emulator(chunk_delay=_PIECE_DELAY) as emulator,
         AnimusClient(
@@ -37,7 +37,7 @@ def demo(text: tuple[str, ...]) -> int:
         ) as client,
     ):
         heard = Heard(client)
-        console.print(f"The emulator serves {emulator.api_base_url}, tokens come from {emulator.token_url}\n")
+        write(f"The API is {emulator.api_base_url}, tokens come from {emulator.token_url}\n\n")
 
         console.print("[bold]1. A streamed reply, printed as it arrives[/]")
         write(f"> {message}\n")
@@ -53,7 +53,7 @@ def demo(text: tuple[str, ...]) -> int:
         show(client, "Are you still there?")
 
         console.print("\n[bold]4. What the events said[/]")
-        console.print(heard.table())
+        console.print(heard.table(console.width))
         return _verdict(console, heard)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, fields
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
 from animus._clock import SYSTEM_CLOCK, Clock
 from animus.cli.terminal import harmless
@@ -14,8 +16,10 @@ from animus.events import SIGNALS, Event
 if TYPE_CHECKING:
     from animus.client import AnimusClient
 
-_LONGEST = 60
-_IDENTIFIERS = {"chat_id", "conversation_id", "message_type"}  # the same in every line
+_BEFORE = 30  # characters of the other columns
+_PIECES = {"message_tokens", "message_progress"}
+_ALWAYS_THE_SAME = {"chat_id", "conversation_id", "message_type", "source"}
+_NEEDS_NO_NAME = {"content", "method", "path"}
 
 
 class Heard:
@@ -35,18 +39,29 @@ class Heard:
         """Give the events of that name."""
         return [event for _, event in self.events if event.name == name]
 
-    def table(self) -> Table:
-        """Give all as a table: neighbours of one name are one line."""
-        table = Table("ms", "event", "what it said", box=None, pad_edge=False, header_style="bold")
-        table.columns[0].justify = "right"
-        for position, (when, event) in enumerate(self.events):
-            if position and self.events[position - 1][1].name == event.name:
-                continue
-            alike = 1
-            while position + alike < len(self.events) and self.events[position + alike][1].name == event.name:
-                alike += 1
-            table.add_row(f"{when * 1000:.0f}", f"{event.name} ×{alike}" if alike > 1 else event.name, said(event))
+    def table(self, width: int) -> Table:
+        """Give all as a table of ``width`` characters; the pieces of one stream are one line for each name."""
+        room = max(width - _BEFORE, 20)
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("ms", justify="right")
+        table.add_column("event")
+        table.add_column("what it said")
+        for _, run in groupby(self.events, key=_row_of):
+            by_name: dict[str, list[tuple[float, Event]]] = {}
+            for when, event in run:
+                by_name.setdefault(event.name, []).append((when, event))
+            for name, alike in by_name.items():
+                times = f" ×{len(alike)}" if len(alike) > 1 else ""
+                table.add_row(f"{alike[0][0] * 1000:.0f}", name + times, Text(_cut(said(alike[-1][1]), room)))
         return table
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _row_of(entry: tuple[float, Event]) -> object:
+    return "pieces" if entry[1].name in _PIECES else id(entry[1])
 
 
 def said(event: Event) -> str:
@@ -54,8 +69,8 @@ def said(event: Event) -> str:
     parts = []
     for field in fields(event):
         value = getattr(event, field.name)
-        if field.name in _IDENTIFIERS or (field.default is not MISSING and value == field.default):
+        if field.name in _ALWAYS_THE_SAME or (field.default is not MISSING and value == field.default):
             continue
-        parts.append(f"{field.name}={value:.3f}" if isinstance(value, float) else f"{field.name}={value}")
-    line = harmless(" ".join(" ".join(parts).split()))
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+        shown = f"{value:.3f}" if isinstance(value, float) else str(value)
+        parts.append(shown if field.name in _NEEDS_NO_NAME else f"{field.name}={shown}")
+    return harmless(" ".join(" ".join(parts).split()))

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, overload
 
 from animus import _fork
+from animus._atomic import write_atomically
 from animus._clock import SYSTEM_CLOCK, Clock
 from animus.conversation.messages import CONTINUE, ChatMessage, now_text, read_messages, read_stored
 from animus.errors import ConfigurationError
+
+
+_FORMAT = "animus-chat-history"
+_VERSION = 1
 
 
 class ChatHistory(Sequence[ChatMessage]):
@@ -176,6 +184,48 @@ class ChatHistory(Sequence[ChatMessage]):
             count = len(self._messages)
             self._messages = []
             return count
+
+
+    # ---- files -----------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the history to a JSON file, whole or not at all; give its path.
+
+        Raises:
+            OSError: the file cannot be written; an old one is as it was.
+        """
+        document = {"format": _FORMAT, "version": _VERSION, "size": self._size, "messages": self.to_list()}
+        target = Path(path)
+        write_atomically(target, json.dumps(document, ensure_ascii=True, indent=1).encode("ascii"))
+        return target
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, size: int | None = None, clock: Clock = SYSTEM_CLOCK) -> ChatHistory:
+        """Read a history that :meth:`save` wrote.
+
+        Args:
+            size: Room for so many messages; default: as saved.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: it is no saved history, or of a later version; the text says what is wrong where.
+        """
+        try:
+            document = json.loads(Path(path).read_bytes())
+        except ValueError as error:
+            raise ValueError(f"{path} is not a saved history: it is not JSON ({error})") from None
+        if not isinstance(document, Mapping) or document.get("format") != _FORMAT:
+            raise ValueError(f"{path} is not a saved history")
+        version = document.get("version")
+        if not isinstance(version, int) or version > _VERSION:
+            raise ValueError(f"{path} was saved in version {version!r} of the format; this package reads up to {_VERSION}")
+        room = document.get("size") if size is None else size
+        if isinstance(room, bool) or not isinstance(room, int) or room < 0:
+            raise ValueError(f"{path} has no valid size")
+        history = cls(room, clock=clock)
+        if room:
+            history.set(document.get("messages"))
+        return history
 
 
 def window_of(messages: Sequence[ChatMessage]) -> list[ChatMessage]:

@@ -183,5 +183,3 @@ class EmulatorState:
 
     def _reset_after_fork(self) -> None:
         self._interrupt = threading.Event()
-
-

@@ -11,9 +11,10 @@ from typing import Any
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from animus import _fork
-from animus.http.watchdog import current_guard
+from animus.http.watchdog import Guard, current_guard
 
 POOL_SIZE = 100  # idle connections kept for one host; a queue of that length costs nothing, a reconnect does
 
@@ -24,65 +25,128 @@ for _option, _value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 60), ("TCP_KEEPC
         _KEEPALIVE.append((socket.IPPROTO_TCP, getattr(socket, _option), _value))
 
 
-class _Guarded:
-    """A connection that attaches itself to the guard of its thread before it connects and sends."""
+_URLLIB3 = "urllib3.connection"
 
-    def connect(self) -> None:
+
+class _Guarded:
+    """A connection that attaches itself to the guard of its thread while it connects, sends and is read from."""
+
+    sock: Any
+    timeout: float | None
+    _guard: Guard | None = None
+
+    def _new_conn(self) -> Any:
         guard = current_guard()
-        if guard is not None:
-            guard.attach(self)  # type: ignore[arg-type]
-        super().connect()  # type: ignore[misc]
+        if guard is None:
+            return super()._new_conn()  # type: ignore[misc]
+        self._guard = guard
+        given = self.timeout
+        left = guard.remaining()
+        if left is not None and (given is None or left < given):
+            self.timeout = max(left, 0.001)  # until it is connected there is no socket to shut
+        try:
+            sock = super()._new_conn()  # type: ignore[misc]
+        finally:
+            self.timeout = given
+        guard.attach(self._reach(sock))
+        return sock
+
+    def _reach(self, sock: Any) -> SocketOf:
+        """Give a way to a socket that was just connected."""
+        return SocketOf(sock)
 
     def request(self, *args: Any, **kwargs: Any) -> Any:
         guard = current_guard()
         if guard is not None:
-            guard.attach(self)  # type: ignore[arg-type]
+            self._guard = guard
+            guard.attach(self)
         return super().request(*args, **kwargs)  # type: ignore[misc]
 
     def getresponse(self) -> Any:
-        guard = current_guard()
-        sock = self.sock  # type: ignore[attr-defined]
-        if guard is not None and sock is not None:
-            guard.attach(_SocketOf(sock))  # http.client forgets it when the answer ends with the connection
+        if self._guard is not None and self.sock is not None:
+            self._guard.attach(SocketOf(self.sock))  # http.client forgets it when the answer ends with the connection
         return super().getresponse()  # type: ignore[misc]
 
+    def leave_guard(self) -> None:
+        """Go back to the pool: out of the guard's reach, and closed if that has shut the socket."""
+        guard, self._guard = self._guard, None
+        if guard is not None and guard.let_go():
+            self.close()  # type: ignore[attr-defined]
 
-class _SocketOf:
+
+class SocketOf:
+    """Something that has a socket, as a guard knows it."""
+
     __slots__ = ("sock",)
 
     def __init__(self, sock: Any) -> None:
         self.sock = sock
 
 
-class GuardedHTTPConnection(_Guarded, HTTPConnection):
+def _own_class(seen: type) -> Any:
+    """Give urllib3's own class, should this module be imported while a recorder such as vcrpy has put a subclass in its place."""
+    return next(cls for cls in seen.__mro__ if cls.__module__ == _URLLIB3)
+
+
+class GuardedHTTPConnection(_Guarded, _own_class(HTTPConnection)):  # type: ignore[misc]
     """A plain connection with a guard."""
 
 
-class GuardedHTTPSConnection(_Guarded, HTTPSConnection):
+class GuardedHTTPSConnection(_Guarded, _own_class(HTTPSConnection)):  # type: ignore[misc]
     """A TLS connection with a guard."""
 
+    _double: socket.socket | None = None
 
-_SEEN = {HTTPConnectionPool: HTTPConnectionPool.ConnectionCls, HTTPSConnectionPool: HTTPSConnectionPool.ConnectionCls}
+    def _reach(self, sock: Any) -> SocketOf:
+        # ssl takes the descriptor off the socket for the whole handshake; shutting a duplicate ends the connection as well
+        self._double = sock.dup()
+        return SocketOf(self._double)
+
+    def connect(self) -> None:
+        """Connect.
+
+        Raises:
+            ConnectTimeoutError, NewConnectionError: the handshake was not finished; urllib3 would call it a failure to read.
+        """
+        try:
+            super().connect()
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, f"TLS handshake with {self.host} timed out") from error
+        except ConnectionError as error:
+            raise NewConnectionError(self, f"TLS handshake with {self.host} broke off: {error}") from error
+        finally:
+            double, self._double = self._double, None
+            if double is not None:
+                if self._guard is not None:
+                    self._guard.attach(self)
+                double.close()
 
 
-class _HTTPPool(HTTPConnectionPool):
+class _GuardedPool:
+    """A pool of guarded connections, unless somebody (a recorder such as vcrpy) has put another class into urllib3's pools."""
+
+    def _put_conn(self, conn: Any) -> None:
+        if isinstance(conn, _Guarded):
+            conn.leave_guard()
+        super()._put_conn(conn)  # type: ignore[misc]
+
+
+class _HTTPPool(_GuardedPool, HTTPConnectionPool):
     @property
     def ConnectionCls(self) -> Any:
-        """Give our class, unless somebody (a recorder such as vcrpy) has put another one into urllib3's pool."""
         theirs = HTTPConnectionPool.ConnectionCls
-        return GuardedHTTPConnection if theirs is _SEEN[HTTPConnectionPool] else theirs
+        return GuardedHTTPConnection if theirs.__module__ == _URLLIB3 else theirs
 
     @ConnectionCls.setter
     def ConnectionCls(self, value: Any) -> None:  # urllib3 sets it on SOCKS pools
         raise AttributeError("the connection class of this pool is fixed")
 
 
-class _HTTPSPool(HTTPSConnectionPool):
+class _HTTPSPool(_GuardedPool, HTTPSConnectionPool):
     @property
     def ConnectionCls(self) -> Any:
-        """Give our class, unless somebody has put another one into urllib3's pool."""
         theirs = HTTPSConnectionPool.ConnectionCls
-        return GuardedHTTPSConnection if theirs is _SEEN[HTTPSConnectionPool] else theirs
+        return GuardedHTTPSConnection if theirs.__module__ == _URLLIB3 else theirs
 
     @ConnectionCls.setter
     def ConnectionCls(self, value: Any) -> None:
@@ -103,11 +167,12 @@ class AnimusAdapter(HTTPAdapter):
         _fork.register(self)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any) -> None:
-        pool_kwargs.setdefault("socket_options", [*HTTPConnection.default_socket_options, *_KEEPALIVE])
+        pool_kwargs.setdefault("socket_options", [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), *_KEEPALIVE])
         super().init_poolmanager(connections, maxsize, block, **pool_kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
+        proxy_kwargs.setdefault("socket_options", _KEEPALIVE)
         manager = super().proxy_manager_for(proxy, **proxy_kwargs)
         if not proxy.lower().startswith("socks"):  # those have pool classes of their own
             manager.pool_classes_by_scheme = _POOLS

@@ -50,6 +50,9 @@ class BodyStream:
         self._timeouts = timeouts or Timeouts()
         self._deadline = deadline
         self._closed = threading.Event()
+        self._paused = False
+        self._limit: str = ""
+        self._left: float | None = None
         if guard is not None and guard.due is None:  # else it runs since the request was sent
             self._arm("first_event", self._timeouts.first_event)
 
@@ -66,7 +69,22 @@ class BodyStream:
 
     def event_arrived(self) -> None:
         """Begin the ``idle`` limit anew: a real event came."""
-        self._arm("idle", self._timeouts.idle)
+        if self._paused:
+            self._limit, self._left = "idle", self._timeouts.idle
+        else:
+            self._arm("idle", self._timeouts.idle)
+
+    def _pause(self) -> None:
+        """Stop the limit while the reader works on what it got: the server is not silent then."""
+        if self._guard is not None:
+            self._limit, self._left = self._guard.limit, self._guard.remaining()
+            self._paused = True
+            self._guard.disarm()
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self._arm(self._limit, self._left)
 
     def __iter__(self) -> Iterator[bytes]:
         """Give the bytes piece by piece.
@@ -79,7 +97,9 @@ class BodyStream:
             for piece in self._pieces():
                 if self._fired():
                     break
+                self._pause()
                 yield piece
+                self._resume()
         except (requests.RequestException, HTTPError, OSError) as error:
             if self._closed.is_set():
                 return

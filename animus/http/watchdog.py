@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import socket
 import threading
 import time
@@ -29,15 +30,24 @@ class _HasSocket(Protocol):
 
 
 class Guard:
-    """The limit of one exchange. ``fired`` is the name of the limit that ended it, or None."""
+    """The limit of one exchange. ``fired`` is the name of the limit that ended it, or None.
 
-    __slots__ = ("_connection", "_lock", "_shut", "_watchdog", "due", "fired", "limit")
+    It reaches the socket through the connection, from when that begins to connect until it goes back to its pool, where
+    it may serve somebody else (:meth:`let_go`).
+
+    Threads: any; the lock stands between ending a connection and letting go of it. Fork: a child never touches the
+    socket, which is its parent's.
+    """
+
+    __slots__ = ("_connection", "_ended", "_lock", "_pid", "_shut", "_watchdog", "due", "fired", "limit")
 
     def __init__(self, watchdog: Watchdog) -> None:
         self._watchdog = watchdog
-        self._lock = threading.Lock()  # between firing and releasing: a released socket belongs to somebody else
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
         self._connection: _HasSocket | None = None
         self._shut: Callable[[], None] | None = None
+        self._ended = False
         self.due: float | None = None
         self.limit = ""
         self.fired: str | None = None
@@ -52,38 +62,75 @@ class Guard:
         """Fire no more, until armed again."""
         self.due = None
 
-    def attach(self, connection: _HasSocket) -> None:
-        """Know the connection whose socket is to be shut; it is looked at only then."""
-        self._connection = connection
+    def remaining(self) -> float | None:
+        """Give the seconds left, 0.0 if the time is up; None without a limit."""
+        if self.fired is not None:
+            return 0.0
+        due = self.due
+        return None if due is None else max(0.0, due - time.monotonic())
 
-    def hand_over(self, shut: Callable[[], None]) -> None:
-        """Go on watching by another way to end a blocked read, without the connection itself."""
+    def exceeded(self) -> str | None:
+        """Give the limit whose time is up, also if the watchdog has not got round to it yet."""
+        return self.fired or (self.limit if self.remaining() == 0.0 else None)
+
+    @property
+    def attached(self) -> bool:
+        """Whether there is something to end."""
+        return self._connection is not None or self._shut is not None
+
+    def attach(self, connection: _HasSocket) -> None:
+        """Know the connection whose socket is to be shut; it is looked at only then. If that was to happen before, it happens now."""
         with self._lock:
-            self._connection, self._shut = None, shut
+            self._connection = connection
+            if self._ended:
+                self._end()
+
+    def attach_shutdown(self, shut: Callable[[], None]) -> None:
+        """Know another way to end a blocked read, for connections that are not ours."""
+        with self._lock:
+            self._shut = shut
+            if self._ended:
+                self._end()
+
+    def let_go(self) -> bool:
+        """Forget the socket; tell whether it is spoilt, because it was shut."""
+        with self._lock:
+            self._connection = self._shut = None
+            return self._ended
 
     def release(self) -> None:
-        """The exchange is over: let go of the socket, which may serve another one now."""
-        with self._lock:
-            self.due = None
-            self._connection = self._shut = None
+        """The exchange is over."""
+        self.due = None
+        self.let_go()
         self._watchdog._forget(self)
 
     def shut(self) -> None:
-        """End a blocked read or write of this exchange at once, from any thread."""
+        """End a blocked read or write of this exchange at once, from any thread; what it connects to later, too."""
         with self._lock:
-            connection, shut = self._connection, self._shut
-            if shut is not None:
-                # RuntimeError: already back in the pool; ValueError: no socket (a recorder's answer)
-                with contextlib.suppress(OSError, RuntimeError, ValueError):
-                    shut()
-            if connection is not None:
-                shut_socket(connection.sock)
+            self._ended = True
+            self._end()
+
+    def _end(self) -> None:
+        if os.getpid() != self._pid:
+            return
+        if self._shut is not None:
+            # RuntimeError: already back in the pool; ValueError: no socket (a recorder's answer)
+            with contextlib.suppress(OSError, RuntimeError, ValueError):
+                self._shut()
+        if self._connection is not None:
+            shut_socket(self._connection.sock)
 
     def _fire(self, now: float) -> None:
-        if self.due is not None and now >= self.due:
+        due = self.due
+        if due is not None and now >= due:
             self.fired = self.limit
             self.due = None
             self.shut()
+
+    def _reset_after_fork(self) -> None:
+        self._lock = threading.Lock()
+        self._connection = self._shut = None
+        self.due = None
 
 
 def shut_socket(sock: Any) -> None:
@@ -132,6 +179,8 @@ class Watchdog:
         self._closed = False
 
     def _reset_after_fork(self) -> None:
+        for guard in self._guards:
+            guard._reset_after_fork()
         self._start_anew()
 
     def guard(self) -> Guard:
@@ -142,15 +191,25 @@ class Watchdog:
         with self._lock:
             self._guards.add(guard)
             if self._thread is None:
-                self._closed = False
-                self._thread = threading.Thread(target=self._run, name="animus-watchdog", daemon=True)
-                self._thread.start()
+                self._start_thread()
             elif guard.due is not None and guard.due < self._sleeps_until:
                 self._wake.set()
+
+    def _start_thread(self) -> None:
+        thread = threading.Thread(target=self._run, name="animus-watchdog", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the interpreter is ending, or the machine has no more threads
+            logger.warning("time limits over whole answers are not kept: %s", error)
+        else:
+            self._thread = thread
+            self._closed = False
 
     def _forget(self, guard: Guard) -> None:
         with self._lock:
             self._guards.discard(guard)
+            if self._closed and not self._guards:
+                self._wake.set()
 
     def _run(self) -> None:
         idle_since: float | None = None
@@ -158,16 +217,16 @@ class Watchdog:
             with self._lock:
                 self._wake.clear()
                 now = time.monotonic()
-                dues = [guard.due for guard in self._guards if guard.due is not None]
-                if dues:
+                watched = [(due, guard) for guard in self._guards if (due := guard.due) is not None]
+                if watched:
                     idle_since = None
                 elif idle_since is None:
                     idle_since = now
-                if self._closed or (idle_since is not None and now - idle_since >= _LINGER):
+                if idle_since is not None and (self._closed or now - idle_since >= _LINGER):
                     self._thread = None
                     return
-                self._sleeps_until = min(dues, default=now + _LINGER)
-                overdue = [guard for guard in self._guards if guard.due is not None and guard.due <= now]
+                self._sleeps_until = min((due for due, _ in watched), default=now + _LINGER)
+                overdue = [guard for due, guard in watched if due <= now]
             for guard in overdue:
                 logger.debug("the limit %s fired", guard.limit)
                 guard._fire(now)
@@ -175,10 +234,11 @@ class Watchdog:
                 self._wake.wait(max(0.0, self._sleeps_until - now))
 
     def close(self) -> None:
-        """End the thread, and wait for it."""
+        """End the thread, and wait for it; if exchanges of other threads are under way, it ends after the last of them."""
         with self._lock:
             self._closed = True
             thread = self._thread
+            busy = any(guard.due is not None for guard in self._guards)
             self._wake.set()
-        if thread is not None and thread is not threading.current_thread():
+        if thread is not None and not busy and thread is not threading.current_thread():
             thread.join()

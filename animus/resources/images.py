@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from animus._atomic import write_atomically
 from animus._secret import scrub, shape_of
 from animus.errors import ResponseDecodeError
 from animus.http.status import body_text
@@ -73,20 +73,9 @@ class GeneratedImage:
         target = Path(path)
         if target.is_dir():
             target = target / (self.url.partition("?")[0].rstrip("/").rpartition("/")[2] or "image.png")
-        if target.exists() and not overwrite:
+        if target.exists() and not overwrite:  # before the download, not after
             raise FileExistsError(f"{target} is there already; pass overwrite=True to replace it")
-        content = self.fetch(timeouts=timeouts)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            if overwrite:
-                os.replace(temporary, target)
-            else:
-                _link_new(temporary, target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_atomically(target, self.fetch(timeouts=timeouts), overwrite=overwrite)
         return target
 
     def _repr_html_(self) -> str:
@@ -94,18 +83,6 @@ class GeneratedImage:
 
     def _repr_markdown_(self) -> str:
         return f"![{self.prompt}]({self.url})"
-
-
-def _link_new(temporary: str, target: Path) -> None:
-    """Give a file its name only if nobody took it in the meantime."""
-    try:
-        os.link(temporary, target)
-    except FileExistsError:
-        raise FileExistsError(f"{target} is there already; pass overwrite=True to replace it") from None
-    except OSError:  # a file system without hard links
-        os.rename(temporary, target)
-        return
-    os.unlink(temporary)
 
 
 def checked_prompt(prompt: object, input_image_url: object) -> None:

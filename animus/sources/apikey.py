@@ -13,10 +13,10 @@ from animus._origin import checked_url, origin_of
 from animus._secret import Secret, bare_url
 from animus.errors import ConfigurationError, TokenSourceError
 from animus.sources.credentials import checked_headers
-from animus.sources.env import EnvironmentVariable
 from animus.sources.exchange import TokenExchange
 from animus.sources.fingerprint import fingerprint, name_of
 from animus.sources.protocol import TokenRequest
+from animus.sources.variable import EnvironmentVariable
 from animus.tokens.reasons import failure
 from animus.tokens.token import Token
 

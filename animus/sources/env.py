@@ -10,6 +10,7 @@ from animus import _check
 from animus._clock import SYSTEM_CLOCK, Clock
 from animus.errors import ConfigurationError
 from animus.sources.fingerprint import fingerprint
+from animus.sources.variable import EnvironmentVariable
 from animus.tokens.reasons import failure
 
 if TYPE_CHECKING:
@@ -54,21 +55,6 @@ class EnvironmentTokenSource:
 
     def __repr__(self) -> str:
         return f"EnvironmentTokenSource({self.variable!r})"
-
-
-class EnvironmentVariable:
-    """A function that reads an environment variable when it is called: a key that can be pickled, and replaced while we run."""
-
-    __slots__ = ("variable",)
-
-    def __init__(self, variable: str) -> None:
-        self.variable = variable
-
-    def __call__(self) -> str:
-        return os.environ.get(self.variable, "").strip()
-
-    def __repr__(self) -> str:
-        return f"EnvironmentVariable({self.variable!r})"
 
 
 def default_source(

@@ -203,7 +203,7 @@ class ChatStream:
         if text and (self._half or not text.isascii()):
             text = self._without_half(text)
         self._text = text
-        if text and self._observer is not None:
+        if text and self._observer is not None and self._final is None:  # a whole answer is no piece of one
             self._tell(self._observer.delta, text)
         return chunk
 
@@ -259,9 +259,11 @@ class ChatStream:
         self._final = final
         self._state = _ENDED
         self._text = ""
-        self._body.finish()
-        if self._observer is not None:
-            self._observer.complete(final)
+        try:
+            if self._observer is not None:  # first: finishing may wait a moment for the end of the body
+                self._observer.complete(final)
+        finally:
+            self._body.finish()
 
     def _fail(self, error: Exception) -> Exception:
         """End the stream with ``error``; give it, to be raised.

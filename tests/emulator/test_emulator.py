@@ -14,7 +14,7 @@ import requests
 
 import animus
 from animus import _fork
-from animus.emulator import Emulator, serve
+from animus.emulator import Emulator, RecordedRequest, serve
 from animus.errors import ConfigurationError
 from tests.emulator.caller import CHAT, Caller
 
@@ -242,27 +242,51 @@ def test_it_logs_nothing_about_usual_work(
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_callback_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(request: RecordedRequest) -> None:
+        raise KeyError("mine")
+
+    with Emulator(on_request=fail) as emulator:
+        assert requests.get(emulator.url, timeout=20).status_code == 200
+    assert "KeyError: 'mine'" in caplog.text
+
+
+def test_without_threads_connections_are_refused_and_the_emulator_lives(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_thread(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_thread)
+        with pytest.raises(requests.ConnectionError):
+            requests.get(emulator.url, timeout=20)
+    assert requests.get(emulator.url, timeout=20).status_code == 200
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_calls_its_parents_emulator(emulator: Emulator) -> None:
-    # an open connection, of which the child must not hold a copy
     connection = http.client.HTTPConnection(emulator.url.removeprefix("http://"), timeout=20)
     connection.request("GET", "/")
     connection.getresponse().read()
+    asleep, waker = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
             status = requests.post(emulator.token_url, timeout=20).status_code
-            emulator.arm(status=500)
+            os.read(asleep, 1)  # alive for as long as the parent looks at its connection
             os._exit(0 if status == 200 else 1)
         finally:
             os._exit(2)
     emulator.requests.wait_for(1, "token")
+    emulator.requests.wait_until_idle()
     emulator.drop_connections()
     assert connection.sock is not None
-    assert connection.sock.recv(1) == b""  # not held open by the child
+    assert connection.sock.recv(1) == b""  # the child holds no copy of the server's end
     connection.close()
+    os.write(waker, b"x")
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    os.close(asleep)
+    os.close(waker)
 
 
 def test_everything_with_a_lock_is_registered(emulator: Emulator) -> None:

@@ -203,9 +203,9 @@ def test_stalled_whole_answer_ends_with_the_emulator(emulator: Emulator, caller:
 def test_stall_at_the_end_of_a_stream(emulator: Emulator, caller: Caller) -> None:
     emulator.arm(stall_after=1000)
     with caller.stream() as response:
-        for line in response.iter_lines():
-            if line == b"data: [DONE]":
-                break
+        lines = response.iter_lines()
+        while next(lines) != b"data: [DONE]":
+            pass
         assert not emulator.requests[-1].finished
 
 
@@ -294,3 +294,19 @@ def test_lying_length(emulator: Emulator, caller: Caller) -> None:
     assert isinstance(response.headers, Message)
     assert response.read() == b"ab"
     connection.close()
+
+
+@pytest.mark.parametrize("fault", [{"drip": 60.0}, {"drip_head": 60.0}])
+def test_a_drip_ends_with_a_reset_of_the_emulator(emulator: Emulator, caller: Caller, fault: dict[str, Any]) -> None:
+    emulator.arm(**fault)
+    with socket.create_connection(("127.0.0.1", int(emulator.url.rpartition(":")[2])), timeout=20) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert sock.recv(1) == b"H"
+        emulator.reset()
+        while sock.recv(65536):
+            pass
+
+
+def test_statuses_without_a_name(emulator: Emulator, caller: Caller) -> None:
+    emulator.arm(status=599)
+    assert (caller.chat().status_code, emulator.requests[-1].status) == (599, 599)

@@ -23,7 +23,7 @@ from animus.models.chat import (
     decode_chunk,
     decode_completion,
 )
-from tests.models.test_lenient import ANSWERS
+from tests.models.answers import ANSWERS
 
 ANSWER: dict[str, Any] = {
     "id": "chat-1",

@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
 
 from animus.models.answer import ShapeError
 from animus.models.chat import ChatCompletion, ChatCompletionChunk
 from animus.models.lenient import read
+from tests.models.answers import ANSWERS, ANY_JSON
 
 
 @pytest.mark.parametrize(
@@ -74,32 +75,6 @@ def test_null_reads_as_missing() -> None:
     assert read(ChatCompletion, {"choices": None}).choices == []
 
 
-_SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5)
-_ANY = st.recursive(_SCALARS, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2), max_leaves=4)
-
-
-def _objects(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries({}, optional={name: field | _ANY for name, field in fields.items()})
-
-
-_FUNCTION = _objects(name=st.text(max_size=5), arguments=st.text(max_size=5))
-_CALL = _objects(index=st.integers(), id=st.text(max_size=5), type=st.just("function"), function=_FUNCTION)
-_MESSAGE = _objects(
-    role=st.just("assistant"),
-    content=st.text(max_size=5),
-    reasoning=st.text(max_size=5),
-    tool_calls=st.lists(_CALL, max_size=2),
-    turns=st.lists(st.text(max_size=5), max_size=2),
-    next=st.booleans(),
-    image_prompt=st.text(max_size=5),
-)
-_CHOICE = _objects(
-    index=st.integers(0, 2), message=_MESSAGE, delta=_MESSAGE, finish_reason=st.just("stop"), compliance_violations=st.lists(st.text())
-)
-_USAGE = _objects(prompt_tokens=st.integers(), completion_tokens=st.integers(), total_tokens=st.integers())
-ANSWERS = _objects(id=st.text(max_size=5), choices=st.lists(_CHOICE, max_size=2), usage=_USAGE, created=st.integers(), error=st.none())
-
-
 @pytest.mark.parametrize("cls", [ChatCompletion, ChatCompletionChunk])
 @given(value=ANSWERS)
 def test_what_the_strict_way_takes_reads_the_same(cls: Any, value: Any) -> None:
@@ -112,7 +87,7 @@ def test_what_the_strict_way_takes_reads_the_same(cls: Any, value: Any) -> None:
 
 
 @pytest.mark.parametrize("cls", [ChatCompletion, ChatCompletionChunk])
-@given(value=ANSWERS | _ANY)
+@given(value=ANSWERS | ANY_JSON)
 def test_nothing_but_a_shape_error_comes_out(cls: Any, value: Any) -> None:
     try:
         found = read(cls, value)

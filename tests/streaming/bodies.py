@@ -27,9 +27,9 @@ DONE = frame("[DONE]")
 
 
 class Body:
-    """A body of prepared pieces; an exception among them is raised. ``log`` has what the stream asked of it."""
+    """A body of prepared pieces; an exception among them, or its class, is raised. ``log`` has what the stream asked of it."""
 
-    def __init__(self, *pieces: bytes | BaseException) -> None:
+    def __init__(self, *pieces: bytes | BaseException | type[Exception]) -> None:
         self.pieces = pieces
         self.log: list[str] = []
         self.read = 0
@@ -37,7 +37,7 @@ class Body:
     def __iter__(self) -> Iterator[bytes]:
         for piece in self.pieces:
             self.read += 1
-            if isinstance(piece, BaseException):
+            if not isinstance(piece, bytes):
                 raise piece
             yield piece
 

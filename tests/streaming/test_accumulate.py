@@ -34,7 +34,14 @@ def calls(*pieces: dict[str, Any]) -> list[tuple[str | None, str | None, str]]:
 
 
 def test_content_and_reasoning_are_concatenated() -> None:
-    answer = deltas({"role": "assistant", "content": ""}, {"content": " a"}, {"reasoning": "r1 "}, {"content": None}, {"content": "\n"}, {"reasoning": "r2"})
+    answer = deltas(
+        {"role": "assistant", "content": ""},
+        {"content": " a"},
+        {"reasoning": "r1 "},
+        {"content": None},
+        {"content": "\n"},
+        {"reasoning": "r2"},
+    )
     assert (answer.text, answer.reasoning) == (" a\n", "r1 r2")
     assert answer.message is not None
     assert answer.message.role == "assistant"
@@ -49,7 +56,10 @@ def test_choices_are_kept_apart_and_given_in_order() -> None:
         {"choices": [{"index": 2, "delta": {"content": "C"}}, {"index": 0, "delta": {"content": "A"}}]},
         {"choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}]},
     )
-    assert [(choice.index, choice.message.content, choice.finish_reason) for choice in answer.choices] == [(0, "Aa", "stop"), (2, "C", None)]
+    assert [(choice.index, choice.message.content, choice.finish_reason) for choice in answer.choices] == [
+        (0, "Aa", "stop"),
+        (2, "C", None),
+    ]
     assert answer.text == "Aa"
 
 
@@ -69,9 +79,17 @@ def test_add_gives_the_text_of_choice_0() -> None:
 
 def test_the_last_value_that_is_not_null_wins() -> None:
     answer = whole(
-        {"choices": [{"delta": {"turns": ["a"], "next": True, "image_prompt": "fox"}}], "usage": {"total_tokens": 1}, "compliance_violations": ["gore"]},
+        {
+            "choices": [{"delta": {"turns": ["a"], "next": True, "image_prompt": "fox"}}],
+            "usage": {"total_tokens": 1},
+            "compliance_violations": ["gore"],
+        },
         {"choices": [{"delta": {"turns": ["a", "b"], "next": False, "image_prompt": "owl"}, "finish_reason": "length"}]},
-        {"choices": [{"delta": {"turns": None, "next": None, "image_prompt": None}, "finish_reason": None}], "usage": None, "compliance_violations": None},
+        {
+            "choices": [{"delta": {"turns": None, "next": None, "image_prompt": None}, "finish_reason": None}],
+            "usage": None,
+            "compliance_violations": None,
+        },
         {"choices": [{"delta": {}, "finish_reason": ""}], "usage": {"total_tokens": 2, "cost": 0.1}},
     )
     assert (answer.turns, answer.next, answer.image_prompt, answer.finish_reason) == (["a", "b"], False, "owl", "length")
@@ -81,7 +99,10 @@ def test_the_last_value_that_is_not_null_wins() -> None:
 
 
 def test_extras_are_taken_from_a_message_too() -> None:
-    frames = [{"choices": [{"delta": {"content": "a"}}]}, {"choices": [{"message": {"content": "a", "image_prompt": "fox", "turns": ["a"]}}]}]
+    frames = [
+        {"choices": [{"delta": {"content": "a"}}]},
+        {"choices": [{"message": {"content": "a", "image_prompt": "fox", "turns": ["a"]}}]},
+    ]
     answer = whole(*frames)
     assert (answer.text, answer.image_prompt, answer.turns) == ("a", "fox", ["a"])
 
@@ -100,42 +121,48 @@ def test_the_head_is_the_first_that_was_sent() -> None:
     assert (answer.id, answer.model, answer.created, answer.object) == ("c1", "m", 5, "chat.completion")
 
 
+def _piece(index: int | None = None, id: str | None = None, name: str | None = None, arguments: str | None = None) -> dict[str, Any]:
+    function = {key: value for key, value in (("name", name), ("arguments", arguments)) if value is not None}
+    piece = {"index": index, "id": id, "function": function or None}
+    return {key: value for key, value in piece.items() if value is not None}
+
+
 @pytest.mark.parametrize(
     ("pieces", "expected"),
     [
-        # by index, in the order of the indexes, without filling gaps
-        (
-            [
-                {"index": 5, "id": "b", "function": {"name": "g", "arguments": "["}},
-                {"index": 1, "id": "a", "function": {"name": "f", "arguments": "{"}},
-                {"index": 5, "function": {"arguments": "]"}},
-                {"index": 1, "function": {"arguments": "}"}},
-            ],
+        pytest.param(
+            [_piece(5, "b", "g", "["), _piece(1, "a", "f", "{"), _piece(5, arguments="]"), _piece(1, arguments="}")],
             [("a", "f", "{}"), ("b", "g", "[]")],
+            id="in the order of the indexes, without filling gaps",
         ),
-        # the first id and name that are not empty
-        (
-            [{"index": 0, "id": "", "function": {"name": None}}, {"index": 0, "id": "a", "function": {"name": "f"}}, {"index": 0, "id": "b", "function": {"name": "f"}}],
-            [("a", "f", "")],
+        pytest.param(
+            [_piece(0, "", ""), _piece(0, "a", "f"), _piece(0, "b", "g")], [("a", "f", "")], id="the first id and name that are not empty"
         ),
-        # without index by id
-        (
-            [{"id": "a", "function": {"name": "f", "arguments": "1"}}, {"id": "b", "function": {"name": "f", "arguments": "2"}}, {"id": "a", "function": {"arguments": "3"}}],
+        pytest.param(
+            [_piece(None, "a", "f", "1"), _piece(None, "b", "f", "2"), _piece(None, "a", None, "3")],
             [("a", "f", "13"), ("b", "f", "2")],
+            id="without index by id",
         ),
-        # without id too: the call that got the last piece
-        (
-            [{"index": 3, "id": "a", "function": {"name": "f"}}, {"function": {"arguments": "1"}}, {"function": {"name": "f", "arguments": "2"}}],
+        pytest.param(
+            [_piece(3, "a", "f"), _piece(arguments="1"), _piece(name="f", arguments="2")],
             [("a", "f", "12")],
+            id="without index and id the call that got the last piece",
         ),
-        # another name begins another call
-        ([{"function": {"name": "f", "arguments": "1"}}, {"function": {"name": "g", "arguments": "2"}}], [(None, "f", "1"), (None, "g", "2")]),
-        # an id that comes late
-        ([{"function": {"name": "f"}}, {"id": "a", "function": {"arguments": "1"}}], [("a", "f", "1")]),
-        ([{"index": 0, "function": {"name": "f"}}], [(None, "f", "")]),
-        ([{"index": 0, "id": "a", "type": "function"}], [("a", None, "")]),
+        pytest.param(
+            [_piece(name="f", arguments="1"), _piece(name="g", arguments="2")],
+            [(None, "f", "1"), (None, "g", "2")],
+            id="another name begins another call",
+        ),
+        pytest.param([_piece(name="f"), _piece(None, "a", None, "1")], [("a", "f", "1")], id="an id that comes late"),
+        pytest.param([_piece(0, None, "f")], [(None, "f", "")], id="no id"),
+        pytest.param([_piece(0, "a")], [("a", None, "")], id="no function"),
+        pytest.param(
+            [_piece(0, "a", "f", "1"), _piece(None, "b", "g"), _piece(None, "a", None, "2")],
+            [("a", "f", "12"), ("b", "g", "")],
+            id="with and without index",
+        ),
     ],
-)  # fmt: skip
+)
 def test_tool_calls_are_put_together(pieces: list[dict[str, Any]], expected: list[tuple[str | None, str | None, str]]) -> None:
     assert calls(*pieces) == expected
 

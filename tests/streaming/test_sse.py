@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -13,10 +14,11 @@ from animus.streaming.sse import ServerSentEvent, SseDecoder
 from tests.streaming.whatwg import EventSource
 
 _PARTS = [
-    b"data", b"event", b"id", b"retry", b":", b": ", b" ", b"\n", b"\n\n", b"\r", b"\r\n", b"\r\n\r\n", b"1", b"0", b"\0", b"\t",
-    b"data: {}", b"data: {}\n\n", b"data: {}\r\n\r\n", b"event: error\n", b"id: 7\n", b"retry: 5\n", b": comment\n", b"\xef\xbb\xbf",
-    b"\xef\xbb", b"\xc5\xbc", b"\xe2\x82\xac", b"\xe2\x82", b"\xf0\x9f\x98\x80", b"\xf0\x9f", b"\xff", b"\xc2\x85", b"\xe2\x80\xa8", b"\x0b",
-]  # fmt: skip
+    *(b"data", b"event", b"id", b"retry", b":", b": ", b" ", b"\n", b"\n\n", b"\r", b"\r\n", b"\r\n\r\n", b"1", b"0", b"\0", b"\t"),
+    *(b"data: {}", b"data: {}\n\n", b"data: {}\r\n\r\n", b"event: error\n", b"id: 7\n", b"retry: 5\n", b": comment\n"),
+    *(b"\xef\xbb\xbf", b"\xef\xbb", b"\xc5\xbc", b"\xe2\x82\xac", b"\xe2\x82", b"\xf0\x9f\x98\x80", b"\xf0\x9f", b"\xff"),
+    *(b"\xc2\x85", b"\xe2\x80\xa8", b"\x0b"),  # what str.splitlines takes for line ends
+]
 STREAMS = st.lists(st.sampled_from(_PARTS), max_size=24).map(b"".join) | st.binary(max_size=40)
 CUTS = st.lists(st.integers(0, 200), max_size=8)
 
@@ -24,7 +26,7 @@ CUTS = st.lists(st.integers(0, 200), max_size=8)
 def cut(stream: bytes, at: Iterable[int]) -> list[bytes]:
     """Give ``stream`` in pieces; empty ones are among them."""
     places = [0, *sorted(min(place, len(stream)) for place in at), len(stream)]
-    return [stream[start:end] for start, end in zip(places, places[1:], strict=False)]
+    return [stream[start:end] for start, end in itertools.pairwise(places)]
 
 
 def decoded(pieces: Iterable[bytes]) -> tuple[list[ServerSentEvent], str, int | None]:

@@ -42,10 +42,9 @@ class EventSource:
         elif field == "id":
             if "\0" not in value:
                 self._last_event_id_buffer = value
-        elif field == "retry":
-            # with an empty value "only ASCII digits" says nothing; browsers ignore the field
-            if re.fullmatch("[0-9]+", value):
-                self.reconnection_time = self._retry = int(value)
+        # with an empty value "only ASCII digits" says nothing; browsers ignore the field
+        elif field == "retry" and re.fullmatch("[0-9]+", value):
+            self.reconnection_time = self._retry = int(value)
 
     def _dispatch(self) -> None:
         self.last_event_id_string = self._last_event_id_buffer
