@@ -91,6 +91,13 @@ def known_keys(where: str, given: Mapping[str, Any], known: Iterable[str]) -> No
         raise ConfigurationError(f"{where} has no setting {str(key)!r}", hint=hint if not near else f"{hint} Known are: {', '.join(known)}")
 
 
+def unexpected_keyword(where: str, name: str, known: Iterable[str]) -> TypeError:
+    """Give the error for a keyword that a call does not know; it names the near one, or where further fields go."""
+    near = difflib.get_close_matches(snake_case(name), tuple(known), 1, 0.75)
+    hint = f"did you mean {near[0]!r}?" if near else "further fields of the API go in extra_body={…}"
+    return TypeError(f"{where} got an unexpected keyword argument {name!r}; {hint}")
+
+
 def snake_case(name: str) -> str:
     """Give the Python spelling of a JavaScript name.
 

@@ -7,6 +7,7 @@ import os
 import random as random_module
 import re
 import secrets
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, overload
 
@@ -25,6 +26,7 @@ from animus.events import Emitter, Receiver, Subscription
 from animus.http.timeouts import Timeouts
 from animus.refresh.manager import TokenManager
 from animus.resources.images import GeneratedImage, checked_prompt
+from animus.resources.media import Media
 from animus.sources.env import default_source
 from animus.sources.make import as_token_source
 from animus.transport.policy import RetryPolicy
@@ -61,7 +63,7 @@ class AnimusClient:
         allow_insecure_http: Let tokens cross the network in clear text.
         strict_receivers: Raise what event receivers raise.
         clock: Time, for tests.
-        random: Chance for typing delays and backoff, for tests.
+        random: Chance for typing delays, for tests.
 
     Threads: any number; one client per process is meant. Fork: works in the child. Pickle: configuration and token source
     travel; tokens, history, receivers and sockets do not. Close it, or use it as a context manager.
@@ -96,6 +98,7 @@ class AnimusClient:
         self.rest_base_url = _base_url("rest_base_url", rest_base_url or _rest_base_url(self.api_base_url), allow_insecure_http)
         self._chat_config = None if chat is None else ChatConfig.make(chat, "chat")
         self._vision_config = None if vision is None else VisionConfig.make(vision, "vision")
+        self._retry = RetryPolicy.make(retry)
         self._identity = identity
         self._token_store = token_store
         self._source = self._source_from(token_source, token_provider_url)
@@ -106,15 +109,15 @@ class AnimusClient:
             self._manager,
             extra_origins=(self.rest_base_url,),
             timeouts=Timeouts.make(timeouts),
-            retry=RetryPolicy.make(retry),
+            retry=self._retry,
             emitter=self._events,
             clock=self._clock,
-            rng=self._random,
         )
         if session is not None:
             _take_over(self._session, session)
-        self._conversations: list[Conversation] = []
+        self._conversations: weakref.WeakSet[Conversation] = weakref.WeakSet()  # a server makes many
         self.chat = self._new_conversation(self._chat_config)
+        self.media = Media(self._session, self._vision_config)
 
     def _source_from(self, token_source: Any, token_provider_url: str | None) -> Any:
         if token_source is not None and token_provider_url is not None:
@@ -128,7 +131,14 @@ class AnimusClient:
         return default_source(os.environ, **settings) if given is None else as_token_source(given, **settings)
 
     def _new_manager(self, source: Any, identity: str | None, emitter: Emitter) -> TokenManager:
-        return TokenManager(source, clock=self._clock, store=self._token_store, identity=identity, emitter=emitter)
+        return TokenManager(
+            source,
+            clock=self._clock,
+            store=self._token_store,
+            identity=identity,
+            emitter=emitter,
+            repeats=self._retry.repeats > 0,
+        )
 
     def _new_conversation(self, config: ChatConfig | None) -> Conversation:
         room = Room(
@@ -141,7 +151,7 @@ class AnimusClient:
             new_id=new_id,
         )
         conversation = Conversation(room, config)
-        self._conversations.append(conversation)
+        self._conversations.add(conversation)
         return conversation
 
     # ---- parts -----------------------------------------------------------------------------------------
@@ -193,7 +203,6 @@ class AnimusClient:
         if system_message is not None:
             changes["system_message"] = system_message
         conversation = self._new_conversation(self.chat.config.changed(changes, "conversation"))
-        self._conversations.pop()  # whoever asked for it holds it: a server makes many
         if history is not None:
             conversation.set_chat_history(history)
         return conversation
@@ -261,14 +270,15 @@ class AnimusClient:
         """
         if not isinstance(identity, str) or not identity.strip():
             raise ConfigurationError("identity must be a non-blank string: it keeps one user's token from another")
-        other = copy.copy(self)
+        other = self._view()
         other._identity = identity
         other._source = self._source if token_source is None else self._source_from(token_source, None)
         other._events = Emitter(other, strict=self._events.strict)
         other._manager = self._new_manager(other._source, identity, other._events)
         other._session = self._session.sharing(other._manager, other._events)
-        other._conversations = []
+        other._conversations = weakref.WeakSet()
         other.chat = other._new_conversation(self.chat._config)
+        other.media = self.media.apart(other._session)
         return other
 
     def with_options(
@@ -287,7 +297,7 @@ class AnimusClient:
         Raises:
             ConfigurationError: a setting is not allowed.
         """
-        other = copy.copy(self)
+        other = self._view()
         session = self._session.sharing(self._manager, self._events)
         session.timeouts = Timeouts.make(timeouts, self._session.timeouts)
         session.retry = RetryPolicy.make(retry, self._session.retry)
@@ -307,15 +317,23 @@ class AnimusClient:
             ),
             config,
         )
-        other._conversations = [other.chat]
+        other._conversations = weakref.WeakSet([other.chat])
+        other.media = self.media.apart(session)
+        return other
+
+    def _view(self) -> AnimusClient:
+        """Give a client with the very same parts; ``copy.copy`` would make new ones, as for pickling."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
         return other
 
     # ---- life ------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Cut what runs, end waits, close connections and threads. May be called again."""
-        for conversation in self._conversations:
+        for conversation in list(self._conversations):
             conversation.close()
+        self.media.close()
         self._session.close()
         if self._session._owns_transport:
             self._manager.close()

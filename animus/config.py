@@ -7,12 +7,12 @@ classes is.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from animus import _check
+from animus._fresh import fresh
 from animus.errors import ConfigurationError
 
 Setting = TypeVar("Setting", bound="_Setting")
@@ -87,21 +87,22 @@ def _tools(name: str, value: object) -> tuple[Any, ...]:
             function = tool.get("function")
             if tool.get("type", "function") != "function" or not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
                 raise _check.refuse(f"{name}[{index}]", tool, 'of the form {"type": "function", "function": {"name": …, "parameters": …}}')
-    return tuple(tool if callable(tool) else deepcopy(dict(tool)) for tool in value)
+    return tuple(tool if callable(tool) else fresh(tool) for tool in value)
 
 
 def _tool_choice(name: str, value: object) -> Any:
     if isinstance(value, str) and value.strip():
         return value
     if isinstance(value, Mapping) and value:
-        return deepcopy(dict(value))
+        return fresh(value)
     raise _check.refuse(name, value, '"none", "auto", "required" or a mapping that names a function')
 
 
 def _extra_body(name: str, value: object) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise _check.refuse(name, value, "a mapping with string keys")
-    return deepcopy(dict(value))
+    copied: Mapping[str, Any] = fresh(value)
+    return copied
 
 
 # parameters that go into the body as they are: name -> check

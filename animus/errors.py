@@ -330,7 +330,20 @@ class JobTimeoutError(JobError):
 
 
 class ToolError(AnimusError):
-    """A tool, or the loop that calls tools, ended the exchange. ``.partial`` has all that was gathered."""
+    """A tool, or the loop that calls tools, ended the exchange. ``.partial`` has all that was gathered.
+
+    Attributes:
+        limit: Which limit of the loop was reached: ``rounds``, ``seconds`` or ``identical_calls``; None: something else.
+        results: The results of the round that was ended, one for each of its calls, in order.
+    """
+
+    def __init__(self, message: str = "", *, limit: str | None = None, results: Any = (), **state: Any) -> None:
+        super().__init__(message, **state)
+        self.limit = limit
+        self.results = results
+
+    def _details(self) -> list[str]:
+        return [] if self.limit is None else [f"limit: {self.limit}"]
 
 
 class WebhookError(AnimusError):

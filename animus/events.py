@@ -227,6 +227,44 @@ class TokenCleared(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenEndpointEvent(Event):
+    """What the events of a token endpoint (:mod:`animus.server`) have; their sender is the issuer. The token itself is not here.
+
+    Attributes:
+        user: The id of the user, or None where nobody is known.
+        remote_address: Where the request came from, or None where there was none.
+        reason: A short fixed word.
+    """
+
+    user: str | None = None
+    remote_address: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenIssued(TokenEndpointEvent):
+    """A token was handed out: ``reason`` is ``"fetched"`` (from the auth service, now) or ``"cached"``."""
+
+    name: ClassVar[str] = "token_issued"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRefused(TokenEndpointEvent):
+    """No token was handed out.
+
+    Attributes:
+        reason: ``not_signed_in``, ``not_allowed``, ``foreign_origin``, ``method_not_allowed``, ``length_required``, ``too_large``,
+            ``rate_limited``, ``server_error``, ``upstream_failed``, ``upstream_unavailable`` or ``upstream_timeout``.
+        status: The HTTP status that goes with it.
+        cause: Where the auth service's side failed: the reason of the :class:`~animus.errors.TokenSourceError`.
+    """
+
+    name: ClassVar[str] = "token_refused"
+    status: int = 0
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestEvent(Event):
     """What all events of an HTTP attempt have. ``path`` has no query; ``attempt`` counts from 1."""
 
@@ -324,6 +362,8 @@ tool_call_error: NamedSignal = _signals.signal("tool_call_error")
 token_refreshed: NamedSignal = _signals.signal("token_refreshed")
 token_refresh_failed: NamedSignal = _signals.signal("token_refresh_failed")
 token_cleared: NamedSignal = _signals.signal("token_cleared")
+token_issued: NamedSignal = _signals.signal("token_issued")
+token_refused: NamedSignal = _signals.signal("token_refused")
 request_start: NamedSignal = _signals.signal("request_start")
 request_retry: NamedSignal = _signals.signal("request_retry")
 request_complete: NamedSignal = _signals.signal("request_complete")
@@ -370,10 +410,11 @@ def event_name(name: str) -> str:
 class Subscription:
     """What :meth:`Emitter.on` gives back. ``cancel()`` ends it; so does leaving it as a context manager."""
 
-    __slots__ = ("_emitter", "event_name", "receiver")
+    __slots__ = ("_call", "_emitter", "event_name", "receiver")
 
-    def __init__(self, emitter: Emitter, event_name: str, receiver: Receiver) -> None:
+    def __init__(self, emitter: Emitter, event_name: str, receiver: Receiver, call: Receiver) -> None:
         self._emitter = emitter
+        self._call = call  # the receiver, or what calls it once
         self.event_name = event_name
         self.receiver = receiver
 
@@ -432,9 +473,12 @@ class Emitter:
                 return function
 
             return decorate
+        return self._subscribe(known, receiver, receiver)
+
+    def _subscribe(self, known: str, receiver: Receiver, call: Receiver) -> Subscription:
         if not callable(receiver):
             raise ValueError(f"the receiver for {known} cannot be called: it is a {type(receiver).__name__}")
-        subscription = Subscription(self, known, receiver)
+        subscription = Subscription(self, known, receiver, call)
         with self._lock:
             self._table[known] = (*self._table.get(known, ()), subscription)
         return subscription
@@ -448,8 +492,8 @@ class Emitter:
                 subscription.cancel()
                 receiver(event)
 
-        first.__qualname__ = _name_of(receiver)
-        subscription = self.on(name, first)
+        with lock:  # an event that comes before the subscription is known here is not yet for it
+            subscription = self._subscribe(event_name(name), receiver, first)
         return subscription
 
     def off(self, name: str, receiver: Receiver | None = None) -> int:
@@ -488,7 +532,7 @@ class Emitter:
         failed: list[tuple[str, Exception]] = []
         for subscription in (*self._table.get(name, ()), *(self._parent._table.get(name, ()) if self._parent else ())):
             try:
-                subscription.receiver(event)
+                subscription._call(event)
             except Exception as error:
                 failed.append((_name_of(subscription.receiver), error))
         signal = SIGNALS[name]

@@ -37,6 +37,7 @@ _ROW_OF = {room: number for number, row in enumerate(_ROWS) for room in row}
 _OWNERS = {
     "jose": {"_jwt"},
     "tenacity": {"http", "refresh", "transport"},
+    "django": {"server"},
     "flask": {"emulator", "server"},
     "werkzeug": {"emulator", "server"},
     "click": {"cli"},

@@ -72,11 +72,16 @@ def ask(
 
 
 def show(client: AnimusClient, message: str) -> None:
-    """Print a reply as it arrives."""
-    for event in client.chat.stream(message):
-        if isinstance(event, MessageTokens):
-            write(event.content)
-    write("\n")
+    """Print a reply as it arrives, and end the line, also where the reply breaks off."""
+    began = False
+    try:
+        for event in client.chat.stream(message):
+            if isinstance(event, MessageTokens):
+                began = True
+                write(event.content)
+    finally:
+        if began:
+            write("\n")
 
 
 def as_mapping(reply: Reply) -> dict[str, Any]:

@@ -12,13 +12,20 @@ from animus.cli.needs import emulator_package
 from animus.cli.terminal import write
 
 _MESSAGE = "Tell me something about the sea."
-_PIECE_DELAY = 0.03  # seconds between the pieces of a streamed reply, so that one sees it arrive
 
 
 @click.command()
 @click.argument("text", nargs=-1)
+@click.option(
+    "--pace",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    default=0.03,
+    show_default=True,
+    help="Between the pieces of a streamed reply, so that one sees it arrive.",
+)
 @reported
-def demo(text: tuple[str, ...]) -> int:
+def demo(text: tuple[str, ...], pace: float) -> int:
     """Show the main job against an emulator on this machine; TEXT is your own message.
 
     A token from a provider URL, a streamed reply, a whole one, a token that is revoked and replaced, and what the events
@@ -29,7 +36,7 @@ def demo(text: tuple[str, ...]) -> int:
     message = " ".join(text) or _MESSAGE
     console = Console(highlight=False)
     with (
-        emulator_package().Emulator(chunk_delay=_PIECE_DELAY) as emulator,
+        emulator_package().Emulator(chunk_delay=pace) as emulator,
         AnimusClient(
             emulator.token_url,
             api_base_url=emulator.api_base_url,

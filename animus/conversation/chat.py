@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any, Literal, overload
 
-from animus import _fork
+from animus import _check, _fork
 from animus.config import ChatConfig
 from animus.conversation.exchange import Exchange, Plan
 from animus.conversation.history import ChatHistory
@@ -100,7 +100,7 @@ class Conversation:
             else:
                 new = self._config.changed(changes, "chat")
             self._config = new
-        self._room.history.resize(new.history_size)
+            self._room.history.resize(new.history_size)  # in here, so that two changes at once end with one of them
         return new
 
     # ---- one call --------------------------------------------------------------------------------------
@@ -160,7 +160,7 @@ class Conversation:
         question = Question(
             messages=read_messages(messages),
             parameters=checked,
-            history=history and config.history_size > 0,
+            history=_check.boolean("history", history) and config.history_size > 0,
             timeouts=self._timeouts_for(timeouts),
             retry=self._retry_for(retry),
         )
@@ -169,6 +169,8 @@ class Conversation:
 
     def _parameters(self, config: ChatConfig, options: Mapping[str, Any], stream: bool | None, where: str) -> Parameters:
         parameters = read_parameters(config, options, where=where)
+        if stream is not None:
+            _check.boolean("stream", stream)
         if stream and parameters.turns_given and parameters.turns.enabled:
             raise refuse_stream_with_turns()
         return parameters
@@ -234,7 +236,12 @@ class Conversation:
             except BaseException as error:
                 future.set_exception(error)
 
-        threading.Thread(target=work, name="animus-exchange", daemon=True).start()
+        thread = threading.Thread(target=work, name="animus-exchange", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the machine has no thread left
+            self._forget(exchange)
+            raise
         return future
 
     def _plan(self, text: object, options: Mapping[str, Any]) -> Plan:
@@ -251,8 +258,8 @@ class Conversation:
             text=content,
             parameters=parameters,
             stream=bool(stream),
-            pace=bool(pace),
-            history=bool(history) and config.history_size > 0,
+            pace=_check.boolean("pace", pace),
+            history=_check.boolean("history", history) and config.history_size > 0,
             timeouts=self._timeouts_for(timeouts),
             retry=self._retry_for(retry),
         )
@@ -263,16 +270,23 @@ class Conversation:
         exchange = Exchange(self._room, plan)
         with self._lock:
             self._running.append(exchange)
-        exchange.begin()
+        try:
+            exchange.begin()
+        except BaseException:  # a strict receiver raised: it never runs
+            self._forget(exchange)
+            raise
         return exchange
 
     def _run(self, exchange: Exchange) -> Iterator[Event]:
         try:
             yield from exchange.events()
         finally:
-            with self._lock:
-                if exchange in self._running:
-                    self._running.remove(exchange)
+            self._forget(exchange)
+
+    def _forget(self, exchange: Exchange) -> None:
+        with self._lock:
+            if exchange in self._running:
+                self._running.remove(exchange)
 
     def _cut_running(self, *, everything: bool = False) -> int:
         with self._lock:

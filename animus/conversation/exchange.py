@@ -97,6 +97,7 @@ class Exchange:
         self._cancellation = Cancellation()
         self._pending_turns = 0
         self._follow_up_pending = False
+        self._follow_ups_left = plan.turns.max_sequential_follow_ups
         self._cancelled: ExchangeCancelled | None = None
         self._began: Event | None = None
         # what a follow-up is asked with: what was stored before, then this exchange
@@ -220,7 +221,10 @@ class Exchange:
 
     def _deliver(self, completion: ChatCompletion, message_type: str) -> Iterator[Event]:
         """Say an answer: in turns, or whole; then the image that it promises."""
-        self._completions.append(completion)
+        with self._lock:
+            if self._cut.is_set():
+                return
+            self._completions.append(completion)
         turns = self._plan.turns
         pieces = split_turns(completion.text, completion.turns, turns, more_follows=completion.next is True) if self._plan.splits else []
         if len(pieces) > 1:
@@ -235,7 +239,7 @@ class Exchange:
 
     def _say_whole(self, completion: ChatCompletion, message_type: str) -> Iterator[Event]:
         answer = answer_of(completion)
-        if self._commit(answer, answer.content or "", "\n\n", turn=False):
+        if self._commit(answer, answer.content or "", "\n\n", follow_up=self._announces_more(completion)):
             yield self._room.say(message_complete(answer, completion, self._ids(message_type)))
 
     def _say_turns(self, completion: ChatCompletion, pieces: list[Piece]) -> Iterator[Event]:
@@ -244,6 +248,7 @@ class Exchange:
             if self._cut.is_set():
                 return
             self._pending_turns = total
+            self._follow_up_pending = self._announces_more(completion)
         messages = turn_messages(answer_of(completion), pieces, self._room.new_id("group"))
         for index, message in enumerate(messages):
             said: dict[str, Any] = {
@@ -260,19 +265,25 @@ class Exchange:
             yield self._room.say(MessageStart(delay=delay, **said))
             if delay:
                 self._room.clock.wait(self._cut, delay)
-            if not self._commit(message, message.content, message.separator or "\n\n", turn=True):
+            if not self._commit(message, message.content, message.separator or "\n\n"):
                 return
             reason = completion.finish_reason if index == total - 1 else None
             yield self._room.say(MessageComplete(reasoning=message.reasoning, finish_reason=reason, **said))
         yield self._room.say(TurnsComplete(total_turns=total, **self._ids("auto")))
 
-    def _commit(self, message: ChatMessage, text: str, separator: str, *, turn: bool) -> bool:
-        """Store a piece of the answer, the user's message before the first; False if it was cut instead."""
+    def _commit(self, message: ChatMessage, text: str, separator: str, *, follow_up: bool | None = None) -> bool:
+        """Store a piece of the answer, the user's message before the first; False if it was cut instead.
+
+        Args:
+            follow_up: Of a whole answer: whether it announces a follow-up, which is pending as soon as the answer is said.
+        """
         with self._lock:
             if self._cut.is_set():
                 return False
-            if turn:
+            if follow_up is None:
                 self._pending_turns -= 1
+            else:
+                self._follow_up_pending = follow_up
             new = [*self._unstored, message]
             self._unstored = []
             if self._plan.history:
@@ -300,36 +311,28 @@ class Exchange:
         else:
             self._images.append(image)
 
+    def _announces_more(self, completion: ChatCompletion) -> bool:
+        wanted = completion.next is True and not completion.tool_calls and not self._makes_image(completion)
+        return wanted and self._follow_ups_left > 0
+
     def _follow_ups(self) -> Iterator[Event]:
         """Ask further, as often as the answers say so and the settings allow."""
-        turns = self._plan.turns
-        for _ in range(turns.max_sequential_follow_ups):
-            last = self._completions[-1] if self._completions else None
-            if last is None or last.next is not True or last.tool_calls or self._makes_image(last):
+        while self._follow_up_pending:
+            if self._room.clock.wait(self._cut, self._plan.turns.follow_up_delay):
                 return
-            with self._lock:
-                if self._cut.is_set():
-                    return
-                self._follow_up_pending = True
-            if self._room.clock.wait(self._cut, turns.follow_up_delay):
-                return
+            self._follow_ups_left -= 1
             yield self._room.say(MessageStart(content="", **self._ids("followup")))
             try:
                 completion = self._ask_further()
             except Exception as error:
-                if self._settled():
-                    self._errors.append(error)
-                    yield self._room.say(MessageError(error=error, **self._ids("followup")))
-                return
-            if not self._settled():
+                with self._lock:
+                    self._follow_up_pending = False
+                    if self._cut.is_set():
+                        return
+                self._errors.append(error)
+                yield self._room.say(MessageError(error=error, **self._ids("followup")))
                 return
             yield from self._deliver(completion, "followup")
-
-    def _settled(self) -> bool:
-        """The follow-up is answered: nothing of it is pending; False if it was cut before."""
-        with self._lock:
-            self._follow_up_pending = False
-            return not self._cut.is_set()
 
     def _ask_further(self) -> ChatCompletion:
         plan = self._plan

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
 from typing import Any
 
+from animus._fresh import fresh
 from animus.conversation.thinking import join_reasoning, split_thinking
 from animus.models.chat import ChatCompletion
 
@@ -50,11 +50,11 @@ class ChatMessage:
 
     def to_dict(self) -> dict[str, Any]:
         """Give a mapping of the fields that are set; a copy, free to be changed."""
-        out: dict[str, Any] = {"role": self.role, "content": deepcopy(self.content)}
+        out: dict[str, Any] = {"role": self.role, "content": fresh(self.content)}
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name not in out and value is not None and value != ():
-                out[field.name] = deepcopy(list(value)) if isinstance(value, tuple) else value
+                out[field.name] = fresh(value) if isinstance(value, tuple) else value
         return out
 
     def to_wire(self) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def _content(given: Mapping[str, Any], role: object, where: str) -> Any:
         for index, part in enumerate(content):
             if not isinstance(part, Mapping) or not isinstance(part.get("type"), str):
                 raise ValueError(f'{where}.content[{index}] must be a mapping with a type, such as {{"type": "text", "text": …}}')
-        return deepcopy(list(content))
+        return fresh(content)
     raise ValueError(f"{where}.content must be a string or a list of content parts, not a {type(content).__name__}")
 
 
@@ -198,7 +198,7 @@ def _tool_calls(given: Mapping[str, Any], role: object, where: str) -> tuple[Map
             raise ValueError(
                 f'{where}.tool_calls[{index}] must be {{"id", "type": "function", "function": {{"name", "arguments": JSON text}}}}'
             )
-    return tuple(deepcopy(list(calls)))
+    return tuple(fresh(calls))
 
 
 def _optional_text(given: Mapping[str, Any], key: str, where: str) -> str | None:

@@ -46,7 +46,7 @@ class OneCall:
         self._system, self._others = with_system(question.parameters.config, question.messages)
         stored = list(room.history) if question.history else []
         repeated, self._known = unsent(stored, self._others)
-        self._context = _without_last(room.history.window() if question.history else [], repeated, self._others[: self._known])
+        self._context = window_of(stored[: len(stored) - repeated])
 
     def ask(self) -> ChatCompletion:
         """Have a whole answer.
@@ -108,15 +108,3 @@ class OneCall:
     def failed(self, error: Exception) -> None:
         """Tell that there is no answer; the history stays as it was."""
         self._room.say(MessageError(error=error, **self._ids))
-
-
-def _without_last(window: list[ChatMessage], repeated: int, given: Sequence[ChatMessage]) -> list[ChatMessage]:
-    """Give the window without its end, if the caller's own messages repeat that.
-
-    The window has pieces of a group joined, so it may be shorter than what was stored: as many messages are taken off
-    as the repeated ones make when they are joined the same way.
-    """
-    if not repeated:
-        return window
-    taken = len(window_of(given[-repeated:]))
-    return window[: max(0, len(window) - taken)]

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 try:
     import flask as _flask  # noqa: F401
-except ImportError as error:
-    raise ImportError('The emulator needs Flask. Install it with: pip install "animus-client[emulator]"', name="flask") from error
+except ImportError as _error:
+    raise ImportError('The emulator needs Flask. Install it with: pip install "animus-client[emulator]"', name="flask") from _error
 
 from animus.emulator.emulator import Emulator, serve
 from animus.emulator.faults import ArmedFault, Fault

@@ -13,6 +13,7 @@ from animus.emulator.bodycheck import BodyCheck
 from animus.emulator.chat import JSON, answer_chat, scripted_or
 from animus.emulator.gateway import REQUEST_KEY
 from animus.emulator.images import draw, is_seed, seed_of
+from animus.emulator.media import answer_media, categorise, look_at_job
 from animus.emulator.problem import Problem, error_body
 from animus.emulator.provider import API_KEY_USER, token_answer, user_of
 from animus.emulator.recording import RecordedRequest
@@ -46,6 +47,9 @@ def create_application(state: EmulatorState) -> Flask:
     route("/images/<name>", ["GET"], _image)
     api("/chat/completions", "POST", answer_chat)
     api("/generate/image", "POST", _generate_image)
+    api("/media/completions", "POST", answer_media)
+    api("/media/categories", "POST", categorise)
+    api("/media/categories/<job_id>", "GET", look_at_job)
     application.register_error_handler(Exception, lambda error: _failed(state, error))
     return application
 

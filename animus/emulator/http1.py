@@ -33,7 +33,7 @@ class Connection(BaseHTTPRequestHandler):
 
     def handle_one_request(self) -> None:
         """Read a request and have it answered."""
-        self.raw_requestline = self.rfile.readline(_LONGEST_LINE + 1)
+        self.raw_requestline: bytes = self.rfile.readline(_LONGEST_LINE + 1)
         if not self.raw_requestline:
             self.close_connection = True
         elif len(self.raw_requestline) > _LONGEST_LINE:

@@ -69,7 +69,7 @@ class Script:
         Raises:
             ConfigurationError: one of them is not as it should be; the message says which and why.
         """
-        self.strict = strict
+        self.strict: bool = strict
         parsed = [read_answer(answer, f"answer {number} of the script") for number, answer in enumerate(answers, 1)]
         self._entries = [_Entry(answer, answer.times) for answer in parsed]
         self._lock = threading.Lock()  # guards the entries and their counts

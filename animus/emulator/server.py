@@ -16,7 +16,7 @@ from animus import _fork
 from animus._clock import SYSTEM_CLOCK
 from animus.errors import ConfigurationError
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _BACKLOG = 1024  # a thousand threads may connect at once
 _JOIN_LIMIT = 5.0

@@ -12,6 +12,7 @@ from animus._check import refuse
 from animus._clock import SYSTEM_CLOCK, Clock
 from animus.emulator.auth import TokenBook
 from animus.emulator.faults import ArmedFault, Fault, FaultBook
+from animus.emulator.media_jobs import MediaJobs
 from animus.emulator.problem import ERROR_STYLES, ErrorStyle
 from animus.emulator.recording import RecordedRequest, Recording
 from animus.emulator.script import Script
@@ -45,6 +46,7 @@ class EmulatorState:
         clock: Tells the time that tokens, ``created`` and the ``Date`` header follow. Delays are always real.
         on_request: Called with every :class:`RecordedRequest` once it is finished, in the connection's thread.
         tokens, faults, requests: What was issued, what is armed, what came.
+        media_jobs: The jobs that look through videos, and how fast they go.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class EmulatorState:
         self.tokens = TokenBook()
         self.faults = FaultBook()
         self.requests = Recording()
+        self.media_jobs = MediaJobs()
         self._answers = Script()
         self._interrupt = threading.Event()
         self._numbers = itertools.count(1)
@@ -174,6 +177,7 @@ class EmulatorState:
         self.faults.clear()
         self.tokens.reset()
         self.requests.clear()
+        self.media_jobs.reset()
         self._answers.clear()
         self._numbers = itertools.count(1)
         self._answer_numbers = itertools.count(1)

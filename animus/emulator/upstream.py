@@ -14,7 +14,7 @@ from animus.emulator.problem import Problem
 if TYPE_CHECKING:
     import requests
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 # RFC 9110 section 7.6.1, and what the emulator says by itself
 _NOT_RELAYED = frozenset(

@@ -125,6 +125,14 @@ class GuardedHTTPSConnection(_Guarded, _own_class(HTTPSConnection)):  # type: ig
 class _GuardedPool:
     """A pool of guarded connections, unless somebody (a recorder such as vcrpy) has put another class into urllib3's pools."""
 
+    def _make_request(self, conn: Any, *args: Any, **kwargs: Any) -> Any:
+        headers = kwargs.get("headers")
+        if headers is not None and not isinstance(conn, _Guarded):
+            kwargs["headers"] = headers = headers.copy()
+            for name, value in headers.items():
+                headers[name] = str(value)  # recorders write headers down, and some know no subclass of str
+        return super()._make_request(conn, *args, **kwargs)  # type: ignore[misc]
+
     def _put_conn(self, conn: Any) -> None:
         if isinstance(conn, _Guarded):
             conn.leave_guard()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import requests
 from urllib3.exceptions import HTTPError
+from urllib3.response import HTTPResponse
 
 from animus._secret import bare_url
 from animus.errors import StreamInterruptedError, StreamTimeoutError
@@ -53,7 +53,9 @@ class BodyStream:
         self._paused = False
         self._limit: str = ""
         self._left: float | None = None
-        if guard is not None and guard.due is None:  # else it runs since the request was sent
+        # one iterator for reader and finish(): urllib3 ends the connection when the one it began with is thrown away
+        self._source = self._pieces()
+        if guard is not None and guard.due is None and guard.fired is None:  # else it runs since the request was sent
             self._arm("first_event", self._timeouts.first_event)
 
     def _arm(self, limit: str, seconds: float | None) -> None:
@@ -94,8 +96,8 @@ class BodyStream:
             StreamInterruptedError: the connection broke off.
         """
         try:
-            for piece in self._pieces():
-                if self._fired():
+            for piece in self._source:
+                if self._fired() or self._closed.is_set():
                     break
                 self._pause()
                 yield piece
@@ -124,14 +126,14 @@ class BodyStream:
         return self._guard is not None and self._guard.fired is not None
 
     def _pieces(self) -> Iterator[bytes]:
-        raw: Any = self._response.raw
-        if getattr(raw, "chunked", False) and hasattr(raw, "stream"):
+        raw = self._response.raw
+        if not isinstance(raw, HTTPResponse):  # somebody's stand-in, such as vcrpy's
+            yield from self._response.iter_content(chunk_size=None)
+        elif raw.chunked:
             yield from raw.stream(_PIECE, decode_content=True)
-        elif hasattr(raw, "read1"):
+        else:
             while piece := raw.read1(_PIECE, decode_content=True):
                 yield piece
-        else:  # somebody's stand-in for urllib3's response
-            yield from self._response.iter_content(chunk_size=None)
 
     def _failure(self, error: Exception | None) -> StreamInterruptedError | StreamTimeoutError:
         where = bare_url(self._response.url)
@@ -140,7 +142,7 @@ class BodyStream:
         if limit is None and failure is not None:
             limit = failure.limit
         if limit is not None:
-            silent = {"first_event": "no event of the stream came", "idle": "the stream fell silent"}
+            silent = {"first_event": "no event of the stream came", "idle": "the stream fell silent", "read": "the stream fell silent"}
             return StreamTimeoutError(
                 f"{silent.get(limit, 'the stream took too long')} ({where})", limit=limit, sent=True, hint=limit_hint(limit)
             )
@@ -153,11 +155,13 @@ class BodyStream:
         """
         if self._closed.is_set():
             return
-        if self._guard is not None:
-            self._guard.arm("finish", _FINISH)
+        if self._guard is None or self._fired():  # nothing would end the wait for the end
+            self.close()
+            return
+        self._guard.arm("finish", _FINISH)
         try:
-            for piece in self._pieces():
-                if len(piece) > _PIECE or self._fired():
+            for _ in self._source:
+                if self._fired():
                     break
             else:
                 if not self._fired():

@@ -20,9 +20,11 @@ class LimitExceeded(from_requests.Timeout):
 
     Attributes:
         limit: ``deadline`` or ``first_event``.
+        sent: False if the request certainly had not left by then.
     """
 
     limit = "deadline"
+    sent = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +53,24 @@ _INVALID = (
     from_requests.TooManyRedirects,
 )
 _BROKEN_BODY = (from_requests.ChunkedEncodingError, from_requests.ContentDecodingError, from_requests.StreamConsumedError)
+_BY_CLASS: tuple[tuple[Any, Kind, str | None], ...] = (
+    (_INVALID, "invalid", None),
+    (from_requests.SSLError, "tls", None),
+    (from_requests.ProxyError, "never_connected", None),
+    (from_requests.ConnectTimeout, "never_connected", "connect"),
+    (from_requests.ReadTimeout, "unanswered", "read"),
+    (_BROKEN_BODY, "unanswered", None),
+)
 
 
 def sort_failure(error: BaseException) -> Failure:
     """Give what an exception of requests or urllib3 means."""
     text = _text_of(error)
     if isinstance(error, LimitExceeded):
-        return Failure("unanswered", error.limit, text)
-    if isinstance(error, _INVALID):
-        return Failure("invalid", None, text)
-    if isinstance(error, from_requests.SSLError):
-        return Failure("tls", None, text)
-    if isinstance(error, from_requests.ProxyError):
-        return Failure("never_connected", None, text)
-    if isinstance(error, from_requests.ConnectTimeout):
-        return Failure("never_connected", "connect", text)
-    if isinstance(error, from_requests.ReadTimeout):
-        return Failure("unanswered", "read", text)
-    if isinstance(error, _BROKEN_BODY):
-        return Failure("unanswered", None, text)
+        return Failure("unanswered" if error.sent else "never_connected", error.limit, text)
+    for classes, kind, limit in _BY_CLASS:
+        if isinstance(error, classes):
+            return Failure(kind, limit, text)
     inner = _inner(error)
     if isinstance(inner, from_urllib3.ConnectTimeoutError):  # NewConnectionError is one in urllib3 2.0 to 2.2 only
         timed_out = not isinstance(inner, from_urllib3.NewConnectionError)
@@ -81,7 +82,7 @@ def sort_failure(error: BaseException) -> Failure:
     if isinstance(inner, from_urllib3.SSLError):
         return Failure("tls", None, text)
     if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
-        return Failure("tls" if "certificate" in text else "unanswered", None, text)
+        return Failure("tls" if "TLS" in text else "unanswered", None, text)  # requests: a CA bundle, certificate or key is not there
     return Failure("unanswered", None, text)
 
 
@@ -117,8 +118,8 @@ def conceal(error: BaseException) -> None:
         if request is not None:
             current.request = without_authorization(request)  # type: ignore[attr-defined]
         response = getattr(current, "response", None)
-        if response is not None:
-            response.request = without_authorization(response.request)
+        for answer in (*response.history, response) if response is not None else ():
+            answer.request = without_authorization(answer.request)
         inner = current.args[0] if current.args else None
         current = inner if isinstance(inner, BaseException) else current.__cause__
 

@@ -19,7 +19,7 @@ _LONGEST_BODY = 8192
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-correlation-id", "x-kong-request-id", "cf-ray")
 
 _HINTS = {
-    401: "The API refused the token, also a new one: check that the token provider and api_base_url belong to the same platform and organisation",
+    401: "The API refused the token, also a new one: check that token provider and api_base_url belong to the same platform",
     402: "The organisation has no plan or not enough credit",
     403: "The token is valid, but not allowed to do this",
     404: "Check api_base_url (its version segment above all) and the id",
@@ -39,8 +39,11 @@ def request_id_of(headers: Mapping[str, str]) -> str | None:
 def message_in(data: Any) -> str | None:
     """Find the message in a decoded error body.
 
-    In order: ``message``, ``detail`` (a text, or a FastAPI list, written ``loc: msg; …``), ``error.message``, ``error``.
+    A body that is one JSON string is the message. Else, in order: ``message``, ``detail`` (a text, or a FastAPI list,
+    written ``loc: msg; …``), ``error.message``, ``error``.
     """
+    if isinstance(data, str):
+        return data[:_LONGEST_TEXT] if data.strip() else None
     if not isinstance(data, Mapping):
         return None
     message = data.get("message")
@@ -53,10 +56,7 @@ def message_in(data: Any) -> str | None:
         return "; ".join(_detail_entry(entry) for entry in detail)
     if isinstance(detail, Mapping):
         return message_in(detail) or json.dumps(detail)[:_LONGEST_TEXT]
-    error = data.get("error")
-    if isinstance(error, str) and error.strip():
-        return error
-    return message_in(error)
+    return message_in(data.get("error"))
 
 
 def _detail_entry(entry: Any) -> str:

@@ -65,8 +65,8 @@ class Deadline:
     __slots__ = ("clock", "end")
 
     def __init__(self, seconds: float | None, clock: Clock) -> None:
-        self.clock = clock
-        self.end = None if seconds is None else clock.monotonic() + seconds
+        self.clock: Clock = clock
+        self.end: float | None = None if seconds is None else clock.monotonic() + seconds
 
     def remaining(self) -> float | None:
         """Give the seconds left (negative: over), or None without a limit."""

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from animus import _fork
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 _LINGER = 2.0  # seconds an idle watchdog thread waits for more work before it ends
 _thread_state = threading.local()
 
@@ -49,7 +49,7 @@ class Guard:
         self._shut: Callable[[], None] | None = None
         self._ended = False
         self.due: float | None = None
-        self.limit = ""
+        self.limit: str = ""
         self.fired: str | None = None
 
     def arm(self, limit: str, seconds: float) -> None:

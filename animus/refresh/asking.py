@@ -26,10 +26,19 @@ class Asking:
     Args:
         name: The name of the source, for errors.
         closing: Set when the client closes; it ends the pause before a second time.
+        repeats: Whether there may be a second time.
     """
 
     def __init__(
-        self, source: TokenSource, name: str, *, identity: str | None, clock: Clock, rng: random.Random, closing: threading.Event
+        self,
+        source: TokenSource,
+        name: str,
+        *,
+        identity: str | None,
+        clock: Clock,
+        rng: random.Random,
+        closing: threading.Event,
+        repeats: bool = True,
     ) -> None:
         self._source = source
         self._name = name
@@ -37,6 +46,7 @@ class Asking:
         self._clock = clock
         self._rng = rng
         self.closing = closing
+        self._repeats = repeats
 
     def fresh_token(self, ends_at: float, rejected: Callable[[], str | None]) -> Token:
         """Give a token that is not the one the API has refused.
@@ -74,17 +84,19 @@ class Asking:
             return ask()
         except TokenSourceError as first:
             error = first
-        pause = pause_after(error, self._rng)
-        if pause is None or self._clock.monotonic() + pause >= ends_at or self.closing.is_set():
-            error.attempts = 1
-            raise error
-        logger.debug("asking %s again in %.2f s: %s", self._name, pause, error.reason)
+        error.attempts = 1
+        pause = pause_after(error, self._rng) if self._repeats else None
+        if pause is not None and self._clock.monotonic() + pause < ends_at and not self.closing.is_set():
+            logger.debug("asking %s again in %.2f s: %s", self._name, pause, error.reason)
+            try:
+                return ask_again(ask, error, pause, self._sleep)
+            except TokenSourceError as second:
+                error = second
+                error.attempts = 2
         try:
-            return ask_again(ask, error, pause, self._sleep)
-        except TokenSourceError as second:
-            error = second
-        error.attempts = 2
-        raise error
+            raise error
+        finally:
+            del error  # else error, cause, traceback and frame hold each other
 
     def _sleep(self, seconds: float) -> None:
         self._clock.wait(self.closing, seconds)
@@ -99,7 +111,10 @@ class Asking:
         except Exception as raised:
             error = failure("failed", f"the token source raised {describe(raised)}", source=self._name)
             error.__cause__ = safe_cause(raised)
-        raise error  # outside of the except clauses: a context would keep what the cause must not show
+        try:
+            raise error  # outside of the except clauses: a context would keep what the cause must not show
+        finally:
+            del error  # else error, cause, traceback and frame hold each other
 
     def _own(self, error: TokenSourceError) -> TokenSourceError:
         """Give a source's own error with the source's name, and without secrets in its text."""

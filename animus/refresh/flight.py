@@ -34,6 +34,7 @@ class Refusal(enum.Enum):
     DEADLINE = "its own deadline is over"
     LIMIT = "the time limit of the work is over"
     RECURSION = "the work asks for its own outcome"
+    INTERRUPT = "the work was interrupted where nobody is to be told"
 
 
 class Flight(Generic[T]):
@@ -141,13 +142,14 @@ class SingleFlight(Generic[T]):
                         raise self._refusal(Refusal.DEADLINE)
                     flight = self._current = Flight(now, self._limit)
                 flight.riders += 1
-            self._ride(flight, deadline)
-            if flight.forgotten:
-                continue
-            if flight.error is not None:
-                raise copy_of(flight.error)
-            assert flight.value is not None
-            return flight.value
+            value, error = self._ride(flight, deadline)
+            if value is not None:
+                return value
+            if error is not None:
+                try:
+                    raise error
+                finally:
+                    del error
 
     def renew(self, needed: Callable[[], bool]) -> bool:
         """Begin a flight that nobody waits for, if there is none; give False if no thread could be had for it.
@@ -192,8 +194,8 @@ class SingleFlight(Generic[T]):
 
     # ---- riding ----------------------------------------------------------------------------------------
 
-    def _ride(self, flight: Flight[T], deadline: float | None) -> None:
-        """Stay until the flight is over; lead it if nobody does."""
+    def _ride(self, flight: Flight[T], deadline: float | None) -> tuple[T | None, AnimusError | None]:
+        """Stay until the flight is over, and give its outcome; lead it if nobody does. Neither means that it is forgotten."""
         leading = False
         errand: _Errand | None = None
         try:
@@ -201,8 +203,10 @@ class SingleFlight(Generic[T]):
                 if errand is not None and errand.interrupt is not None:
                     raise errand.interrupt
                 with self._lock:
-                    if flight.over or flight.forgotten:
-                        return
+                    if flight.forgotten:
+                        return None, None
+                    if flight.over:
+                        return flight.value, None if flight.error is None else copy_of(flight.error)
                     if not flight.led:
                         flight.led = leading = True
                         flight.ends_at = self._clock.monotonic() + self._limit
@@ -215,6 +219,7 @@ class SingleFlight(Generic[T]):
         finally:
             with self._lock:
                 flight.riders -= 1
+                _let_go(flight)
             if leading or not (flight.led or flight.over):  # interrupted, or the last one to leave one that was
                 self._abandon(flight)
 
@@ -275,7 +280,10 @@ class SingleFlight(Generic[T]):
                 logger.debug("a receiver of a token event raised %s", type(error).__name__)
             else:
                 errand.interrupt = error if has_caller else None
-                self._abandon(flight)
+                if has_caller or flight.riders:
+                    self._abandon(flight)
+                else:
+                    self._end(flight, None, self._refusal(Refusal.INTERRUPT))
         finally:
             with self._lock:
                 self._errands.discard(errand)
@@ -314,7 +322,7 @@ class SingleFlight(Generic[T]):
         if not first and value is None:
             return
         if error is not None:
-            error.__traceback__ = None  # its frames know the flight, which knows the error
+            error.__traceback__ = None  # copies are raised, with tracebacks of their own
         afterwards = self._settle(flight, value, error)
         if first:
             with self._lock:
@@ -322,6 +330,7 @@ class SingleFlight(Generic[T]):
                 if self._current is flight:
                     self._current = None
                 flight.changed.set()
+                _let_go(flight)
         if afterwards is not None:
             afterwards()
 
@@ -338,6 +347,12 @@ class SingleFlight(Generic[T]):
             flight.renewal = False
             woken, flight.changed = flight.changed, threading.Event()
             woken.set()
+
+
+def _let_go(flight: Flight[T]) -> None:
+    """Break the circle error, cause, traceback, frames, flight, when nobody will ask for the outcome any more."""
+    if not flight.riders and flight.over:
+        flight.error = None
 
 
 def copy_of(error: AnimusError) -> AnimusError:

@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 DEFAULT_LIMIT = 30.0  # seconds for one flight, unless the source says otherwise
 _LOOK_AGAIN = 1.0  # seconds that a token is handed out before both clocks are looked at again
 _MEMORY = 1.0  # seconds a failure is remembered, give or take a quarter
+# says something about one token, not about the source: the next one may be good
+_NOT_REMEMBERED = frozenset(("expired",))
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 1.0, 30.0
 
 
@@ -67,6 +69,7 @@ class TokenManager:
             the user without anybody being able to tell.
         emitter: Whose receivers hear ``token_refreshed``, ``token_refresh_failed`` and ``token_cleared``.
         rng: Chance for pauses.
+        repeats: Whether a source that failed in a way that often mends itself is asked a second time within a flight.
 
     Raises:
         ConfigurationError: a blank identity, or none where one is needed.
@@ -81,6 +84,7 @@ class TokenManager:
         identity: str | None = None,
         emitter: Emitter | None = None,
         rng: random.Random | None = None,
+        repeats: bool = True,
     ) -> None:
         if identity is not None:
             _check.text("identity", identity)
@@ -95,7 +99,7 @@ class TokenManager:
         self._background = bool(getattr(source, "background", True))
         self._shelf = _shelf_for(source, store, identity)
         self._closing = threading.Event()
-        self._asking = Asking(source, self._name, identity=identity, clock=clock, rng=self._rng, closing=self._closing)
+        self._asking = Asking(source, self._name, identity=identity, clock=clock, rng=self._rng, closing=self._closing, repeats=repeats)
         self._flights: SingleFlight[Token] = SingleFlight(
             self._fetch,
             self._settle,
@@ -276,7 +280,7 @@ class TokenManager:
                 self._rejected = None  # said once; the next request starts anew
             if in_use:
                 self._back_off()
-            elif not flight.over:
+            elif not flight.over and getattr(error, "reason", None) not in _NOT_REMEMBERED:
                 self._failed = _Failed(error, self._monotonic() + _MEMORY * self._rng.uniform(0.75, 1.25))
         if flight.over:
             return None
@@ -312,6 +316,8 @@ class TokenManager:
         if why is Refusal.RECURSION:
             hint = "Let the token source use requests, or a client of its own"
             return failure("failed", "the token source uses the client that it is the source of", source=self._name, hint=hint)
+        if why is Refusal.INTERRUPT:
+            return failure("failed", "the token source was interrupted", source=self._name)
         if why is Refusal.DEADLINE:
             return failure("timeout", "there was no token within the caller's deadline", source=self._name)
         return failure("timeout", "the token source did not answer within its time limit", source=self._name)
@@ -343,4 +349,3 @@ def _shelf_for(source: TokenSource, store: TokenStore | None, identity: str | No
     if getattr(source, "local", False):
         return None
     return Shelf(store, store_key(source.fingerprint, identity))
-

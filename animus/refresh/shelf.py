@@ -12,7 +12,7 @@ from animus._cause import describe
 from animus.stores.protocol import StoredToken, TokenStore
 from animus.tokens.token import Token
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 R = TypeVar("R")
 
 

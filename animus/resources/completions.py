@@ -68,10 +68,10 @@ def complete(
         session, "POST", _PATH, body=encode_body(body), stream=stream, timeouts=timeouts, retry=retry, cancellation=cancellation
     )
     if not stream:
-        return _whole(answer)
+        return whole_completion(answer)
     if answer.media_type == "application/json" or answer.response.status_code == 204:
         try:
-            completion = _whole(answer)
+            completion = whole_completion(answer)
         finally:
             if answer.call.guard is not None:
                 answer.call.guard.release()
@@ -81,8 +81,13 @@ def complete(
     )
 
 
-def _whole(answer: ApiAnswer) -> ChatCompletion:
-    """Read an answer that is one JSON object."""
+def whole_completion(answer: ApiAnswer) -> ChatCompletion:
+    """Read an answer that is one JSON object.
+
+    Raises:
+        ResponseDecodeError: it is no completion.
+        ApiError: it is an error object.
+    """
     try:
         completion = decode_completion(answer.response.content, answer.http)
     except ShapeError as error:

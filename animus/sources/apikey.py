@@ -12,7 +12,8 @@ from animus._clock import SYSTEM_CLOCK, Clock
 from animus._origin import checked_url, origin_of
 from animus._secret import Secret, bare_url
 from animus.errors import ConfigurationError, TokenSourceError
-from animus.sources.credentials import checked_headers
+from animus.http.plain import PlainAnswer
+from animus.sources.credentials import checked_headers, has_secret
 from animus.sources.exchange import TokenExchange
 from animus.sources.fingerprint import fingerprint, name_of
 from animus.sources.protocol import TokenRequest
@@ -64,6 +65,8 @@ class ApiKeyTokenSource:
         allow_insecure_http: bool = False,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        if isinstance(auth_url, str) and has_secret(auth_url):
+            auth_url = Secret(auth_url)
         self._settings = {name: value for name, value in locals().items() if name not in ("self", "key")}
         if mode not in ("exchange", "bearer"):
             raise _check.refuse("mode", mode, '"exchange" or "bearer"')
@@ -72,7 +75,8 @@ class ApiKeyTokenSource:
         self._key: Key = key if callable(key) else Secret(_checked_key(key))
         self.mode = mode
         self._method: str = method
-        self._url = _auth_url(auth_url, api_base_url, allow_insecure_http)
+        url = _auth_url(auth_url, api_base_url, allow_insecure_http)
+        self._url = Secret(url) if has_secret(url) else url
         self.timeout = _check.seconds("timeout", timeout, zero=False)
         self.name = "API key" if mode == "bearer" else bare_url(self._url)
         self._exchange = TokenExchange(clock=clock, verify=verify, cert=cert)
@@ -120,7 +124,10 @@ class ApiKeyTokenSource:
                 return token
         if error.reason == "unauthorized":
             error.hint = "The auth service did not accept the API key: check that it is complete, not revoked, and of this platform"
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # else error, cause, traceback and frame hold each other
 
     def close(self) -> None:
         """Close the connections; a later fetch opens new ones."""
@@ -128,20 +135,29 @@ class ApiKeyTokenSource:
 
     def _ask(self, method: str, key: str, request: TokenRequest) -> Token:
         headers = {"Accept": "application/json", "apikey": key}
-        return self._exchange.ask(method, self._url, name=self.name, timeout=self.timeout, deadline=request.deadline, headers=headers)
+        exchange = self._exchange
+        answer = exchange.answer(method, self._url, name=self.name, timeout=self.timeout, deadline=request.deadline, headers=headers)
+        return self._read(answer, key)
+
+    def _read(self, answer: PlainAnswer, key: str) -> Token:
+        """Give the token in the auth service's answer; the token endpoint keeps more of it."""
+        return self._exchange.read(answer, self.name)
 
     def _key_now(self) -> str:
         if not callable(self._key):
             return self._key
         error: TokenSourceError
         try:
-            return _checked_key(self._key())
+            return Secret(_checked_key(self._key()))
         except ConfigurationError:
             error = failure("not_available", f"there is no usable API key: {name_of(self._key)} gave none", source=self.name)
         except Exception as raised:
             error = failure("failed", f"the function for the API key raised {describe(raised)}", source=self.name)
             error.__cause__ = safe_cause(raised)
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # else error, cause, traceback and frame hold each other
 
     def __repr__(self) -> str:
         return f"<ApiKeyTokenSource {self.mode} {self.name}>"
@@ -153,6 +169,8 @@ class ApiKeyTokenSource:
         return self
 
     def __reduce__(self) -> Any:
+        if has_secret(self._url):
+            raise TypeError(f"{self!r} is not pickled: the query or user in its auth_url may be a secret")
         if not callable(self._key):
             raise TypeError(
                 f"{self!r} holds a literal key and is not pickled; give key= as a function of a module, or set ANIMUS_API_KEY and no source"

@@ -11,6 +11,7 @@ from requests.auth import AuthBase
 
 from animus import _check
 from animus._cause import describe, safe_cause
+from animus._secret import Secret
 from animus.errors import TokenSourceError
 from animus.tokens.reasons import failure
 
@@ -40,7 +41,10 @@ def evaluate(what: str, value: Any, source: str) -> Any:
     except Exception as raised:
         error = failure("failed", f"the function for {what} raised {describe(raised)}", source=source)
         error.__cause__ = safe_cause(raised)
-    raise error
+    try:
+        raise error
+    finally:
+        del error  # else error, cause, traceback and frame hold each other
 
 
 def checked_headers(headers: Any) -> dict[str, str]:
@@ -65,16 +69,33 @@ def checked_headers(headers: Any) -> dict[str, str]:
     return checked
 
 
+def hidden(value: Any) -> Any:
+    """Give a copy of literal values that does not show them in ``repr``; harmless headers, functions and objects stay."""
+    if isinstance(value, str):
+        return Secret(value)
+    if isinstance(value, Mapping):
+        return {key: item if str(key).lower() in _HARMLESS else hidden(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [hidden(item) for item in value]
+    return tuple(map(hidden, value)) if isinstance(value, tuple) else value
+
+
 def literal_secrets(url: str, headers: Any, others: Mapping[str, Any]) -> list[str]:
     """Name all parts that are given as they are, and may be secrets. Empty: it can be pickled."""
-    found = []
-    parts = urlsplit(url)
-    if parts.query or parts.username is not None or parts.password is not None:
-        found.append("the URL's query or user")
+    found = ["the URL's query or user"] if has_secret(url) else []
     if isinstance(headers, Mapping):
         found += [f"headers[{name!r}]" for name, value in headers.items() if isinstance(value, str) and name.lower() not in _HARMLESS]
     found += [name for name, value in others.items() if _is_literal(value)]
     return found
+
+
+def has_secret(url: str) -> bool:
+    """Tell whether a URL has a query or a user, which may be secret."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return True
+    return bool(parts.query) or parts.username is not None or parts.password is not None
 
 
 def contains_callables(*values: Any) -> bool:

@@ -34,8 +34,8 @@ class EnvironmentTokenSource:
     contains_callables = False
 
     def __init__(self, variable: str = ACCESS_TOKEN) -> None:
-        self.variable = _check.text("variable", variable)
-        self.name = f"environment variable {variable}"
+        self.variable: str = _check.text("variable", variable)
+        self.name: str = f"environment variable {variable}"
 
     @property
     def fingerprint(self) -> str:

@@ -11,7 +11,7 @@ from animus._clock import Clock
 from animus._origin import is_loopback, origin_of
 from animus._secret import scrub
 from animus.errors import TokenSourceError
-from animus.http.plain import PlainFailure, PlainHttp
+from animus.http.plain import PlainAnswer, PlainFailure, PlainHttp
 from animus.http.retry_after import retry_after
 from animus.sources.credentials import secret_texts
 from animus.tokens.reasons import failure
@@ -37,7 +37,15 @@ class TokenExchange:
         self._http = PlainHttp(clock)
 
     def ask(self, method: str, url: str, *, name: str, timeout: float, deadline: float | None, **given: Any) -> Token:
-        """Give the token that one request brings.
+        """Give the token that one request brings; arguments as for :meth:`answer`.
+
+        Raises:
+            TokenSourceError: there is no usable token in the answer, or no answer.
+        """
+        return self.read(self.answer(method, url, name=name, timeout=timeout, deadline=deadline, **given), name)
+
+    def answer(self, method: str, url: str, *, name: str, timeout: float, deadline: float | None, **given: Any) -> PlainAnswer:
+        """Give the answer to one request, whatever it says.
 
         Args:
             name: The name of the source, for errors.
@@ -46,7 +54,7 @@ class TokenExchange:
             given: ``headers``, ``cookies``, ``auth``, ``data``, ``json`` of the request. None of them is ever shown.
 
         Raises:
-            TokenSourceError: there is no usable token in the answer, or no answer.
+            TokenSourceError: there is no answer.
         """
         if deadline is not None:
             timeout = min(timeout, deadline - self._clock.monotonic())
@@ -60,19 +68,28 @@ class TokenExchange:
         proxies = {"no_proxy": host} if is_loopback(host) else None
         error: TokenSourceError
         try:
-            answer = self._http.exchange(method, url, verify=self._verify, cert=self._cert, proxies=proxies, timeout=timeout, **given)
+            return self._http.exchange(method, url, verify=self._verify, cert=self._cert, proxies=proxies, timeout=timeout, **given)
         except PlainFailure as raised:
             error = _no_answer(raised, name, secrets)
         except (ValueError, TypeError, OSError) as raised:
             error = failure("failed", f"the request is not possible: {describe(raised, secrets)}", source=name)
             error.__cause__ = safe_cause(raised, secrets, drop_requests=True)
-        else:
-            now = self._clock.time()
-            asked_wait = retry_after(answer.headers, now)
-            return read_answer(
-                answer.status, answer.headers, answer.body, now=now, source=name, retry_after=asked_wait, signature=self._signature
-            )
-        raise error  # outside of the except clauses: a context would keep what the cause must not show
+        try:
+            raise error  # outside of the except clauses: a context would keep what the cause must not show
+        finally:
+            del error  # else error, cause, traceback and frame hold each other
+
+    def read(self, answer: PlainAnswer, name: str) -> Token:
+        """Give the token in an answer that has just arrived.
+
+        Raises:
+            TokenSourceError: there is no usable one.
+        """
+        now = self._clock.time()
+        asked_wait = retry_after(answer.headers, now)
+        return read_answer(
+            answer.status, answer.headers, answer.body, now=now, source=name, retry_after=asked_wait, signature=self._signature
+        )
 
     def close(self) -> None:
         """Close the connections."""

@@ -43,10 +43,10 @@ class CallableTokenSource:
     def __init__(self, function: Callable[..., Any], *, background: bool = True, timeout: float | None = None) -> None:
         if not callable(function):
             raise _check.refuse("token_source", function, "a function")
-        self.background = _check.boolean("background", background)
-        self.own_thread = timeout is not None and background
-        self.timeout = 30.0 if timeout is None else _check.seconds("timeout", timeout, zero=False)
-        self.name = f"function {name_of(function)}"
+        self.background: bool = _check.boolean("background", background)
+        self.own_thread: bool = timeout is not None and background
+        self.timeout: float = 30.0 if timeout is None else _check.seconds("timeout", timeout, zero=False)
+        self.name: str = f"function {name_of(function)}"
         self._given_timeout = timeout
         self._function = function
         self._wants = _wanted_argument(function, self.name)

@@ -11,9 +11,9 @@ from requests.auth import AuthBase
 from animus import _check
 from animus._clock import SYSTEM_CLOCK, Clock
 from animus._origin import checked_url
-from animus._secret import bare_url
+from animus._secret import Secret, bare_url
 from animus.errors import ConfigurationError, TokenSourceError
-from animus.sources.credentials import Headers, checked_headers, contains_callables, evaluate, literal_secrets
+from animus.sources.credentials import Headers, checked_headers, contains_callables, evaluate, has_secret, hidden, literal_secrets
 from animus.sources.exchange import TokenExchange
 from animus.sources.fingerprint import fingerprint
 from animus.sources.protocol import TokenRequest
@@ -70,10 +70,13 @@ class UrlTokenSource:
         background: bool = True,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        if isinstance(headers, Mapping):
-            headers = dict(headers)  # the caller's own may change later
+        # copies, since the caller's own may change later
+        headers, cookies, auth, json, data = map(hidden, (headers, cookies, auth, json, data))
         self._settings = {name: value for name, value in locals().items() if name not in ("self", "url")}
         self._url = checked_url("url", url, allow_insecure_http=allow_insecure_http)
+        self.name = bare_url(self._url)
+        if has_secret(self._url):
+            self._url = Secret(self._url)
         self._method = _checked_method(method)
         if json is not None and data is not None:
             raise ConfigurationError("json and data exclude each other: a request has one body")
@@ -87,7 +90,6 @@ class UrlTokenSource:
         self._given = {"cookies": cookies, "auth": auth, "json": json, "data": data}
         self.timeout = _check.seconds("timeout", timeout, zero=False)
         self.background = _check.boolean("background", background)
-        self.name = bare_url(self._url)
         self._exchange = TokenExchange(clock=clock, verify=verify, cert=cert, signature=signature)
 
     @property
@@ -111,24 +113,36 @@ class UrlTokenSource:
         # an AuthBase is called by requests, with the request
         now = {what: value if isinstance(value, AuthBase) else evaluate(what, value, self.name) for what, value in given.items()}
         return self._exchange.ask(
-            self._method, self._url, name=self.name, timeout=self.timeout, deadline=request.deadline, headers=self._headers_now(), **now
+            self._method,
+            self._url,
+            name=self.name,
+            timeout=self.timeout,
+            deadline=request.deadline,
+            headers=self._headers_now(request.force),
+            **now,
         )
 
     def close(self) -> None:
         """Close the connections; a later fetch opens new ones."""
         self._exchange.close()
 
-    def _headers_now(self) -> dict[str, str]:
+    def _headers_now(self, force: bool) -> dict[str, str]:
         error: TokenSourceError
         try:
             headers = checked_headers(evaluate("headers", self._headers, self.name))
         except ConfigurationError as refused:
             error = failure("failed", f"the request is not possible: {refused.message}", source=self.name, hint="Check headers=")
         else:
-            if not any(name.lower() == "accept" for name in headers):
+            given = {name.lower() for name in headers}
+            if "accept" not in given:
                 headers["Accept"] = "application/json"
+            if force and "cache-control" not in given:
+                headers["Cache-Control"] = "no-cache"  # RFC 9111 section 5.2.1.4: the token a back end may have kept was refused
             return headers
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # else error, cause, traceback and frame hold each other
 
     def __repr__(self) -> str:
         return f"<UrlTokenSource {self._method} {self.name}>"

@@ -11,7 +11,7 @@ class EnvironmentVariable:
     __slots__ = ("variable",)
 
     def __init__(self, variable: str) -> None:
-        self.variable = variable
+        self.variable: str = variable
 
     def __call__(self) -> str:
         return os.environ.get(self.variable, "").strip()

@@ -55,7 +55,7 @@ class SseDecoder:
     """
 
     def __init__(self) -> None:
-        self.last_event_id = ""
+        self.last_event_id: str = ""
         self.reconnection_time: int | None = None
         self._start: bytes | None = b""  # the first bytes, until it is known whether they are a byte order mark
         self._after_cr = False

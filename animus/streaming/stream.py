@@ -85,7 +85,7 @@ class ChatStream:
         self._half = ""  # half a character that waits for its other half
         self._final: ChatCompletion | None = None
         self._failure: Exception | None = None
-        self.done = False
+        self.done: bool = False
         """Whether the stream said ``[DONE]``."""
 
     @classmethod

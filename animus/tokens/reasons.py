@@ -47,6 +47,4 @@ def failure(
     hint: str | None = None,
 ) -> TokenSourceError:
     """Give the error for one of the reasons, with its usual hint unless another is given."""
-    return TokenSourceError(
-        message, reason=reason, source=source, status=status, retry_after=retry_after, hint=hint or HINTS.get(reason)
-    )
+    return TokenSourceError(message, reason=reason, source=source, status=status, retry_after=retry_after, hint=hint or HINTS.get(reason))

@@ -10,7 +10,7 @@ import requests
 
 from animus.errors import ApiError, StreamTimeoutError
 from animus.http.body import BodyStream
-from animus.http.failure import LimitExceeded, connection_error, limit_hint
+from animus.http.failure import LimitExceeded, conceal, connection_error, limit_hint
 from animus.http.status import api_error, request_id_of
 from animus.http.timeouts import Timeouts
 from animus.models.answer import HttpInfo
@@ -112,9 +112,10 @@ def call_api(
 
 def _no_answer(error: Exception, session: AnimusSession, call: Call) -> Exception:
     url = getattr(getattr(error, "request", None), "url", None) or session.base_url
+    conceal(error)
     if isinstance(error, LimitExceeded) and call.streaming:
         return StreamTimeoutError(
-            "no event of the stream came in time", limit=error.limit, sent=True, attempts=call.attempts, hint=limit_hint(error.limit)
+            "no event of the stream came in time", limit=error.limit, sent=error.sent, attempts=call.attempts, hint=limit_hint(error.limit)
         )
     return connection_error(error, url=url, attempts=call.attempts)
 
@@ -128,5 +129,4 @@ def _refused(answer: ApiAnswer, session: AnimusSession) -> ApiError:
         return api_error(response, now=session.clock.time(), attempts=call.attempts, secrets=answer.secrets, hint=hint)
     finally:
         response.close()
-        if call.guard is not None:
-            call.guard.release()
+        call.release()

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 import requests
 from requests.utils import rewind_body
 from urllib3.exceptions import HTTPError
 
 from animus._clock import Clock
-from animus.errors import UnauthorizedError
+from animus.errors import AuthenticationError, UnauthorizedError
 from animus.events import Emitter, RequestComplete, RequestRetry, RequestStart
 from animus.http.backoff import full_jitter
 from animus.http.failure import Failure, sort_failure
@@ -26,23 +25,26 @@ from animus.http.retry_after import retry_after
 from animus.http.status import api_error
 from animus.transport.bearer import BearerAuth, carried_token
 from animus.transport.budget import RetryBudget
-from animus.transport.call import Call
-from animus.transport.policy import repeats_failure, repeats_status
+from animus.transport.call import Call, IdempotencyKey
+from animus.transport.pauses import Pauses
+from animus.transport.policy import IDEMPOTENT, repeats_failure, repeats_status
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 logger = logging.getLogger(__name__)
 Exchange = Callable[[requests.PreparedRequest, Call], requests.Response]
+_Outcome = Union[requests.Response, "_Unsuccessful"]
 # what an exchange may raise that is a failure of the exchange
 FAILURES = (requests.RequestException, HTTPError, OSError)
 
 
-class _Unsuccessful(Exception):
-    """An attempt that may be worth a repetition: an answer, or none."""
+class _Unsuccessful:
+    """An attempt that may be worth a repetition: an answer, or none. A value, so that the user's traceback tells of real errors only."""
+
+    __slots__ = ("error", "failure", "response")
 
     def __init__(self, response: requests.Response | None, error: Exception | None, failure: Failure | None) -> None:
-        super().__init__()
         self.response = response
         self.error = error
         self.failure = failure
@@ -53,17 +55,17 @@ class Attempts:
 
     Args:
         exchange: Makes one exchange.
-        closing: Set when the session closes; it ends waits.
+        pauses: The waits between attempts; they end when the session closes.
     """
 
     def __init__(
-        self, exchange: Exchange, *, emitter: Emitter, budget: RetryBudget, clock: Clock, closing: threading.Event, rng: random.Random
+        self, exchange: Exchange, *, emitter: Emitter, budget: RetryBudget, clock: Clock, pauses: Pauses, rng: random.Random
     ) -> None:
         self._exchange = exchange
         self._emitter = emitter
         self._budget = budget
         self._clock = clock
-        self._closing = closing
+        self._pauses = pauses
         self._rng = rng
 
     def run(self, request: requests.PreparedRequest, call: Call, bearer: BearerAuth | None) -> requests.Response:
@@ -75,39 +77,41 @@ class Attempts:
             requests.RequestException: there was no answer.
             AuthenticationError: no token was to be had, or a refused one came again.
         """
-        if call.idempotency_key is not None and call.policy.idempotency_header is not None and request.method == "POST":
-            request.headers.setdefault(call.policy.idempotency_header, call.idempotency_key)
-        try:
-            response = self._authorized(request, call, bearer)
-        except _Unsuccessful as first:
-            return self._repeat(request, call, bearer, first)
+        _put_key(request, call)
+        outcome = self._authorized(request, call, bearer)
+        if isinstance(outcome, _Unsuccessful) and self._worth_repeating(request, call, outcome):
+            outcome = self._repeated(request, call, bearer, outcome)
+        if isinstance(outcome, _Unsuccessful):
+            return _give_up(outcome)
         self._budget.give_back()
-        return response
+        return outcome
 
     # ---- one attempt -----------------------------------------------------------------------------------
 
-    def _authorized(self, request: requests.PreparedRequest, call: Call, bearer: BearerAuth | None) -> requests.Response:
-        """Make one attempt, and after a 401 one more with a renewed token.
-
-        Raises:
-            _Unsuccessful: a failure, or a status that some policies repeat.
-        """
+    def _authorized(self, request: requests.PreparedRequest, call: Call, bearer: BearerAuth | None) -> _Outcome:
+        """Make one attempt, and after a 401 one more with a renewed token."""
         token = self._put_token(request, call, bearer)
-        response = self._attempt(request, call)
-        if response.status_code == 401 and token is not None and bearer is not None and not call.renewed and _rewind(request):
-            response = self._renewed(request, call, bearer, token, response)
-        if response.status_code >= 500 or response.status_code in (408, 429):
-            raise _Unsuccessful(response, None, None)
-        return response
+        outcome = self._attempt(request, call)
+        if isinstance(outcome, _Unsuccessful) or outcome.status_code != 401:
+            return outcome
+        if token is None or bearer is None or call.renewed or not _rewind(request):
+            return outcome
+        return self._renewed(request, call, bearer, token, outcome)
 
     def _renewed(
         self, request: requests.PreparedRequest, call: Call, bearer: BearerAuth, token: str, response: requests.Response
-    ) -> requests.Response:
+    ) -> _Outcome:
         assert bearer.manager is not None
         call.renewed = True
-        _drain(response)
+        _drain(response, call)
         bearer.manager.invalidate(token)
-        if self._put_token(request, call, bearer) == token:
+        try:
+            renewed = self._put_token(request, call, bearer)
+        except AuthenticationError as error:
+            if error.reason != "rejected_token":
+                raise
+            renewed = token
+        if renewed == token:
             raise same_token_error(response, self._clock.time(), call.attempts, token)
         self._announce_retry(request, call, 0.0, _Unsuccessful(response, None, None))
         return self._attempt(request, call)
@@ -120,7 +124,8 @@ class Attempts:
         bearer.authorize(request, call.deadline)
         return carried_token(request)
 
-    def _attempt(self, request: requests.PreparedRequest, call: Call) -> requests.Response:
+    def _attempt(self, request: requests.PreparedRequest, call: Call) -> _Outcome:
+        """Make one attempt; give its answer, or what some policies repeat."""
         call.attempts += 1
         emitter = self._emitter
         start = self._clock.monotonic()
@@ -130,9 +135,10 @@ class Attempts:
             response = self._exchange(request, call)
         except FAILURES as error:
             self._announce_end(request, call, start, None, error)
-            raise _Unsuccessful(None, error, sort_failure(error)) from error
-        self._announce_end(request, call, start, response.status_code, None)
-        return response
+            return _Unsuccessful(None, error, sort_failure(error))
+        status = response.status_code
+        self._announce_end(request, call, start, status, None)
+        return _Unsuccessful(response, None, None) if status >= 500 or status in (408, 429) else response
 
     def _announce_end(
         self, request: requests.PreparedRequest, call: Call, start: float, status: int | None, error: Exception | None
@@ -164,20 +170,17 @@ class Attempts:
 
     # ---- further attempts ------------------------------------------------------------------------------
 
-    def _repeat(
+    def _repeated(
         self, request: requests.PreparedRequest, call: Call, bearer: BearerAuth | None, first: _Unsuccessful
-    ) -> requests.Response:
-        """Go on after a first attempt that failed."""
-        if not self._worth_repeating(request, call, first):  # the usual end of a failure needs no tenacity
-            return _give_up(first)
-        from tenacity import Retrying, retry_if_exception_type
+    ) -> _Outcome:
+        """Go on after a first attempt that failed; give how the last one ended."""
+        from tenacity import Retrying, retry_if_result  # the usual call needs no tenacity
 
-        pending: list[_Unsuccessful] = [first]
+        pending: list[_Outcome] = [first]
 
-        def attempt() -> requests.Response:
-            if pending:
-                raise pending.pop()  # the first attempt, which was made outside, counts as number 1
-            return self._authorized(request, call, bearer)
+        def attempt() -> _Outcome:
+            # the first attempt, which was made outside, counts as number 1
+            return pending.pop() if pending else self._authorized(request, call, bearer)
 
         def stop(state: RetryCallState) -> bool:
             return not self._goes_on(request, call, _outcome_of(state), state.upcoming_sleep)
@@ -186,26 +189,22 @@ class Attempts:
             outcome = _outcome_of(state)
             call.repeats += 1
             if outcome.response is not None:
-                _drain(outcome.response)
+                _drain(outcome.response, call)
             self._announce_retry(request, call, state.upcoming_sleep, outcome)
 
         controller = Retrying(
-            retry=retry_if_exception_type(_Unsuccessful),
+            retry=retry_if_result(lambda outcome: isinstance(outcome, _Unsuccessful)),
             wait=lambda state: self._wait_for(call, _outcome_of(state)),
             stop=stop,
             sleep=lambda seconds: self._sleep(call, seconds),
             before_sleep=before_sleep,
             reraise=True,
+            retry_error_callback=_outcome_of,  # what tenacity would raise a RetryError for
         )
-        try:
-            response = controller(attempt)
-        except _Unsuccessful as last:
-            return _give_up(last)
-        self._budget.give_back()
-        return response
+        return controller(attempt)
 
     def _worth_repeating(self, request: requests.PreparedRequest, call: Call, outcome: _Unsuccessful) -> bool:
-        if call.repeats >= call.policy.repeats or self._closing.is_set() or call.cancelled:
+        if call.repeats >= call.policy.repeats or self._pauses.ended or call.cancelled:
             return False
         method = request.method or ""
         if outcome.failure is not None:
@@ -237,9 +236,17 @@ class Attempts:
         return full_jitter(call.repeats + 1, base=call.policy.base, cap=call.policy.cap, rng=self._rng)
 
     def _sleep(self, call: Call, seconds: float) -> None:
-        ended = self._closing if call.cancellation is None else call.cancellation.event
-        if self._clock.wait(ended, seconds):
-            raise requests.ConnectionError("the client was closed while it waited to repeat a request")
+        if not self._pauses.sleep(seconds, call.cancellation):
+            raise requests.ConnectionError("the client was closed, or the call cancelled, while it waited to repeat a request")
+
+
+def _put_key(request: requests.PreparedRequest, call: Call) -> None:
+    """Put the call's idempotency key on a request that wants one, unless the caller has put one of his own there."""
+    name, key = call.policy.idempotency_header, call.idempotency_key
+    if name is None or key is None or request.method in IDEMPOTENT:
+        return
+    if isinstance(request.headers.get(name, key), IdempotencyKey):
+        request.headers[name] = key
 
 
 def same_token_error(response: requests.Response, now: float, attempts: int, token: str) -> UnauthorizedError:
@@ -247,7 +254,10 @@ def same_token_error(response: requests.Response, now: float, attempts: int, tok
     error = api_error(response, now=now, attempts=attempts, secrets=(token,))
     assert isinstance(error, UnauthorizedError)
     error.reason = "same_token"
-    error.hint = "The token source handed out the very token that the API had refused: a fixed token has ended, or the back end caches too long"
+    error.hint = (
+        "The token source handed out the very token that the API had refused: "
+        "a fixed token has ended, or the back end keeps tokens too long"
+    )
     return error
 
 
@@ -263,18 +273,19 @@ def _give_up(outcome: _Unsuccessful) -> requests.Response:
 
 def _outcome_of(state: RetryCallState) -> _Unsuccessful:
     assert state.outcome is not None
-    error = state.outcome.exception()
-    assert isinstance(error, _Unsuccessful)
-    return error
+    outcome = state.outcome.result()
+    assert isinstance(outcome, _Unsuccessful)
+    return outcome
 
 
-def _drain(response: requests.Response) -> None:
+def _drain(response: requests.Response, call: Call) -> None:
     """Let the connection of an answer that nobody will read be used again, or end it."""
     try:
         response.content  # noqa: B018  # reads the body, which is small for an error
     except (*FAILURES, RuntimeError):
         logger.debug("the body of a repeated request's answer broke off")
     response.close()
+    call.release()
 
 
 def _can_rewind(request: requests.PreparedRequest) -> bool:

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
 from animus._origin import Origin, origin_of
-from animus._secret import Secret
+from animus._secret import REDACTED, Secret
 from animus.http.timeouts import Deadline
 
 if TYPE_CHECKING:
     from animus.refresh.manager import TokenManager
+
+
+class _Due(threading.local):
+    """Until when this thread waits for a token while it prepares a request."""
+
+    deadline: Deadline | None = None
+
+
+_due = _Due()
+
+
+@contextlib.contextmanager
+def due_by(deadline: Deadline | None) -> Iterator[None]:
+    """Have tokens of requests that this thread prepares come by ``deadline``."""
+    before, _due.deadline = _due.deadline, deadline
+    try:
+        yield
+    finally:
+        _due.deadline = before
+
 
 class BearerValue(Secret):
     """The value of an Authorization header that we put there; its ``repr`` shows nothing."""
@@ -23,6 +46,10 @@ class BearerValue(Secret):
     def token(self) -> str:
         """The token alone."""
         return self[len("Bearer ") :]
+
+    def __reduce__(self) -> Any:
+        # requests and responses of requests travel and are recorded; sent again, one gets the token of that time
+        return BearerValue, (f"Bearer {REDACTED}",)
 
 
 class BearerAuth(AuthBase):
@@ -42,7 +69,7 @@ class BearerAuth(AuthBase):
         self._prefixes = tuple(f"{origin}/" for origin in origins)
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        self.authorize(request, None)
+        self.authorize(request, _due.deadline)
         return request
 
     def authorize(self, request: PreparedRequest, deadline: Deadline | None) -> None:

@@ -18,13 +18,15 @@ class Cancellation:
     Attributes:
         event: Set once it is cancelled.
         guard: The guard of the exchange under way.
+        sleeping: What wakes the wait under way.
     """
 
-    __slots__ = ("event", "guard")
+    __slots__ = ("event", "guard", "sleeping")
 
     def __init__(self) -> None:
         self.event = threading.Event()
         self.guard: Guard | None = None
+        self.sleeping: threading.Event | None = None
 
     @property
     def cancelled(self) -> bool:
@@ -34,9 +36,17 @@ class Cancellation:
     def cancel(self) -> None:
         """End the call. What it raises then is nobody's business."""
         self.event.set()
-        guard = self.guard
+        sleeping, guard = self.sleeping, self.guard
+        if sleeping is not None:
+            sleeping.set()
         if guard is not None:
             guard.shut()
+
+
+class IdempotencyKey(str):
+    """A key that we made, and so may replace in a request that is sent for another call."""
+
+    __slots__ = ()
 
 
 class Call:
@@ -89,7 +99,13 @@ class Call:
         self.guard: Guard | None = None
         self.send_kwargs: dict[str, Any] = {}
         # made once, where the call begins: a new key with each attempt is worse than none (gocardless-pro-python#12)
-        self.idempotency_key = secrets.token_hex(16) if policy.idempotency_header else None
+        self.idempotency_key = IdempotencyKey(secrets.token_hex(16)) if policy.idempotency_header else None
+
+    def release(self) -> None:
+        """Let go of the last attempt's connection, whose body nobody will read."""
+        if self.guard is not None:
+            self.guard.release()
+            self.guard = None
 
     @property
     def cancelled(self) -> bool:

@@ -12,6 +12,7 @@ A 401 is another matter: once, with a renewed token (:mod:`animus.transport.atte
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -20,7 +21,9 @@ from animus import _check
 from animus.http.failure import Failure
 
 # RFC 9110 section 9.2.2
-_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+# section 5.6.2, "token"
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # paths whose 500 and 408 mean that nothing was made
 _COMPLETIONS = ("/chat/completions", "/media/completions", "/generate/image")
 
@@ -34,8 +37,8 @@ class RetryPolicy:
         base, cap: Full jitter: before the n-th repetition anything up to ``base * 2**(n-1)``, at most ``cap``.
         retry_after_cap: A ``Retry-After`` up to this is obeyed; a longer one is raised at once.
         repeat_unanswered: Also repeat a POST that may have reached the API. It may be billed twice.
-        idempotency_header: Name of a header that gets one random key per call, equal on all its attempts. The platform
-            documents none, so it is off.
+        idempotency_header: Name of a header that gets one random key per POST or PATCH, equal on all attempts of a call.
+            The platform documents none, so it is off.
         budget: How many repetitions a client may make while hardly anything succeeds; each success gives a fifth back.
     """
 
@@ -54,8 +57,9 @@ class RetryPolicy:
         _check.seconds("retry.retry_after_cap", self.retry_after_cap)
         _check.boolean("retry.repeat_unanswered", self.repeat_unanswered)
         _check.integer("retry.budget", self.budget, 0)
-        if self.idempotency_header is not None:
-            _check.text("retry.idempotency_header", self.idempotency_header)
+        name = self.idempotency_header
+        if name is not None and not _HEADER_NAME.fullmatch(_check.text("retry.idempotency_header", name)):
+            raise _check.refuse("retry.idempotency_header", name, "a header name")
 
     @classmethod
     def make(cls, value: object, default: RetryPolicy | None = None) -> RetryPolicy:
@@ -88,9 +92,9 @@ def repeats_status(policy: RetryPolicy, method: str, path: str, status: int) -> 
     if status in (429, 503):
         return True
     if status in (500, 408):
-        return method in _IDEMPOTENT or (method == "POST" and path.endswith(_COMPLETIONS)) or policy.told_so
+        return method in IDEMPOTENT or (method == "POST" and path.endswith(_COMPLETIONS)) or policy.told_so
     if status in (502, 504):
-        return method in _IDEMPOTENT or policy.told_so
+        return method in IDEMPOTENT or policy.told_so
     return False
 
 
@@ -100,4 +104,4 @@ def repeats_failure(policy: RetryPolicy, method: str, failure: Failure) -> bool:
         return False
     if failure.kind == "never_connected":
         return True
-    return failure.kind == "unanswered" and (method in _IDEMPOTENT or policy.told_so)
+    return failure.kind == "unanswered" and (method in IDEMPOTENT or policy.told_so)

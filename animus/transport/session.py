@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import copy
 import random
+import re
 import threading
+from collections.abc import Iterator
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
+from urllib.request import getproxies
 
 import requests
 from requests import PreparedRequest, Request, Response
 from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
 from requests.hooks import default_hooks, dispatch_hook
 from requests.sessions import merge_setting
-from requests.utils import requote_uri
+from requests.utils import requote_uri, resolve_proxies
 
 from animus import _fork
 from animus._check import UNSET
@@ -24,13 +27,14 @@ from animus._secret import bare_url
 from animus._version import __version__
 from animus.events import Emitter
 from animus.http.adapter import AnimusAdapter
-from animus.http.failure import LimitExceeded, without_authorization
+from animus.http.failure import LimitExceeded, sort_failure, without_authorization
 from animus.http.timeouts import Timeouts
-from animus.http.watchdog import Watchdog, guarded_by
+from animus.http.watchdog import Guard, Watchdog, guarded_by
 from animus.transport.attempts import FAILURES, Attempts
-from animus.transport.bearer import BearerAuth, carried_token
+from animus.transport.bearer import BearerAuth, carried_token, due_by
 from animus.transport.budget import RetryBudget
 from animus.transport.call import Call
+from animus.transport.pauses import Pauses
 from animus.transport.policy import RetryPolicy
 
 if TYPE_CHECKING:
@@ -38,7 +42,8 @@ if TYPE_CHECKING:
 
 _FOLLOWED_ELSEWHERE = ("GET", "HEAD")
 _CONTENT_HEADERS = ("Content-Length", "Content-Type", "Transfer-Encoding")
-_CREDENTIAL_HEADERS = ("X-Api-Key", "Apikey", "Api-Key", "X-Auth-Token")
+_CREDENTIAL_HEADER = re.compile(r"(?i)auth|cookie|credential|key|passw|secret|session|signature|token")
+_ABSOLUTE = re.compile(r"\s*[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 
 class SendOnlyPolicy(DefaultCookiePolicy):
@@ -75,7 +80,7 @@ class AnimusSession(requests.Session):
         emitter: Whom to tell about requests.
     """
 
-    __attrs__ = [*requests.Session.__attrs__, "base_url", "timeouts", "retry", "_manager", "_extra_origins"]
+    __attrs__: list[str] = [*requests.Session.__attrs__, "base_url", "timeouts", "retry", "_manager", "_extra_origins"]  # noqa: RUF012  # requests declares it so
 
     def __init__(
         self,
@@ -100,22 +105,28 @@ class AnimusSession(requests.Session):
         self.auth = BearerAuth(manager, frozenset(map(origin_of, (self.base_url, *extra_origins))))
         self.mount("https://", AnimusAdapter())
         self.mount("http://", AnimusAdapter())
-        self._wire(emitter or Emitter(self), clock, rng or random.Random(), Watchdog(), RetryBudget(self.retry.budget))
+        self._wire(
+            emitter or Emitter(self), clock, rng or random.Random(), Watchdog(), RetryBudget(self.retry.budget), Pauses(clock)
+        )
 
-    def _wire(self, emitter: Emitter, clock: Clock, rng: random.Random, watchdog: Watchdog, budget: RetryBudget) -> None:
+    def _wire(
+        self, emitter: Emitter, clock: Clock, rng: random.Random, watchdog: Watchdog, budget: RetryBudget, pauses: Pauses
+    ) -> None:
         self._slot = _CallSlot()
-        self._closing = threading.Event()
+        self._pauses = pauses
         self._emitter = emitter
         self._clock = clock
         self._rng = rng
         self._watchdog = watchdog
         self._budget = budget
         self._owns_transport = True
-        self._attempts = Attempts(self._exchange, emitter=emitter, budget=budget, clock=clock, closing=self._closing, rng=rng)
+        self._attempts = Attempts(self._exchange, emitter=emitter, budget=budget, clock=clock, pauses=pauses, rng=rng)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._wire(Emitter(self), SYSTEM_CLOCK, random.Random(), Watchdog(), RetryBudget(self.retry.budget))
+        self._wire(
+            Emitter(self), SYSTEM_CLOCK, random.Random(), Watchdog(), RetryBudget(self.retry.budget), Pauses(SYSTEM_CLOCK)
+        )
 
     def sharing(self, manager: TokenManager | None, emitter: Emitter) -> AnimusSession:
         """Give a session for another identity on the same connections; closing it leaves them open."""
@@ -129,13 +140,13 @@ class AnimusSession(requests.Session):
             _manager=manager,
             auth=BearerAuth(manager, frozenset(map(origin_of, (self.base_url, *self._extra_origins)))),
         )
-        other._wire(emitter, self._clock, self._rng, self._watchdog, self._budget)
+        other._wire(emitter, self._clock, self._rng, self._watchdog, self._budget, Pauses(self._clock, within=self._pauses))
         other._owns_transport = False
         return other
 
     # ---- preparing -------------------------------------------------------------------------------------
 
-    def request(  # type: ignore[override]  # requests' own types change from release to release
+    def request(  # type: ignore[override, unused-ignore]  # requests' own types change from release to release
         self,
         method: str,
         url: Any,
@@ -168,10 +179,16 @@ class AnimusSession(requests.Session):
         """
         url: Any = request.url
         url = url.decode("utf-8") if isinstance(url, bytes) else str(url or "")
-        if "://" not in url.partition("?")[0]:
+        if not _ABSOLUTE.match(url):
             request = copy.copy(request)
             request.url = f"{self.base_url}/{url.lstrip('/')}" if url else self.base_url
-        return super().prepare_request(request)
+        slot = self._slot
+        call, slot.call = slot.call, None  # the caller's own auth may make requests on this session, too
+        try:
+            with due_by(call.deadline if call is not None else None):
+                return super().prepare_request(request)
+        finally:
+            slot.call = call
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         """As plain requests, but proxies of the environment are not asked for origins on this machine."""
@@ -184,14 +201,23 @@ class AnimusSession(requests.Session):
         """As plain requests, with the same exception for origins on this machine."""
         if _is_on_this_machine(prepared_request.url):
             prepared_request.headers.pop("Proxy-Authorization", None)
-            return dict(self.proxies)
+            return self._without_environment(proxies)
         return super().rebuild_proxies(prepared_request, proxies)
+
+    def _without_environment(self, proxies: Any) -> dict[str, str]:
+        """Give ``proxies`` without those that an earlier request, to another machine, got from the environment."""
+        given = dict(proxies or {})
+        if not self.trust_env:
+            return given
+        environment = getproxies()
+        return {key: proxy for key, proxy in given.items() if environment.get(key) != proxy or self.proxies.get(key) == proxy}
 
     def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
         """Decide about Authorization after a redirect: by the new URL's origin, and never by netrc."""
         url = prepared_request.url or ""
-        if not _same_origin(response.request.url or "", url):
-            _strip_content(prepared_request)
+        first = response.history[0] if response.history else response
+        if not _same_origin(first.request.url or "", url):  # not the last one: requests puts cookies on each hop anew
+            _strip_for_elsewhere(prepared_request)
         if carried_token(prepared_request) is not None:
             if not (isinstance(self.auth, BearerAuth) and self.auth.allows(url)):
                 del prepared_request.headers["Authorization"]
@@ -219,60 +245,77 @@ class AnimusSession(requests.Session):
         kwargs.setdefault("cert", self.cert)
         kwargs.setdefault("timeout", (call.timeouts.connect, call.timeouts.read))
         if "proxies" not in kwargs:
-            kwargs["proxies"] = self.merge_environment_settings(request.url, {}, None, None, None)["proxies"]
+            here = _is_on_this_machine(request.url)
+            kwargs["proxies"] = dict(self.proxies) if here else resolve_proxies(request, self.proxies, self.trust_env)
         follow = kwargs.pop("allow_redirects", True)
         call.send_kwargs = kwargs
         response = self._attempts.run(request, call, self.auth if isinstance(self.auth, BearerAuth) else None)
-        response = dispatch_hook("response", request.hooks, response, **kwargs)
-        for earlier in response.history:  # a hook (digest auth) may have made further requests
-            extract_cookies_to_jar(self.cookies, earlier.request, earlier.raw)
+        answer = response
+        response = dispatch_hook("response", request.hooks, answer, **kwargs)
+        if response is not answer:  # a hook (digest auth) has made further requests; a jar of the caller's own keeps their cookies
+            for earlier in (*response.history, response):
+                extract_cookies_to_jar(self.cookies, earlier.request or request, earlier.raw)
+        response._next = None
         if follow:
             response = self._follow(request, response, call, kwargs)
+        elif response.is_redirect:
+            following: Any = self.resolve_redirects(response, request, yield_requests=True, **kwargs)
+            response._next = next(following, None)
         if call.guard is not None and not call.resource:
-            _hand_over(call, response)
+            _go_on_watching(call, response)
         return response
 
     def _exchange(self, request: PreparedRequest, call: Call) -> Response:
         """Make one exchange through requests' own ``send``, under the limits of the call."""
-        kwargs = call.send_kwargs
         hop = request
         if request.hooks.get("response"):  # they run once, on the answer that counts
             hop = request.copy()
             hop.hooks = default_hooks()
         limit = call.limit()
-        if limit is None and call.cancellation is None:
-            response = super().send(hop, allow_redirects=False, **kwargs)
-        else:
-            response = self._guarded(hop, call, limit)
-        response.request = request
+        try:
+            if limit is None and call.cancellation is None and not call.streaming:
+                response = super().send(hop, allow_redirects=False, **call.send_kwargs)
+            else:
+                response = self._guarded(hop, call, limit)
+        except requests.RequestException as error:
+            if error.request is hop:
+                error.request = request
+            raise
+        if response.request is hop:
+            response.request = request
         return response
 
     def _guarded(self, request: PreparedRequest, call: Call, limit: tuple[str, float] | None) -> Response:
         """Make one exchange that a limit or another thread may end."""
-        if limit is not None and limit[1] <= 0:
-            raise _exceeded(limit[0], request)
+        kwargs = call.send_kwargs
         guard = self._watchdog.guard()
         if limit is not None:
+            if limit[1] <= 0:
+                raise _exceeded(limit[0], request, sent=False)
             guard.arm(*limit)
-        if call.cancellation is not None:
-            call.cancellation.guard = guard
-            if call.cancelled:
-                raise _cancelled(request)
+            if limit[0] == "deadline":  # for adapters of other people, which know no guard
+                kwargs = {**kwargs, "timeout": _within(kwargs["timeout"], limit[1])}
         kept = False
         try:
+            if call.cancellation is not None:
+                call.cancellation.guard = guard
+            if call.cancelled:
+                raise _cancelled(request)
             with guarded_by(guard):
-                response = super().send(request, allow_redirects=False, **call.send_kwargs)
+                response = super().send(request, allow_redirects=False, **kwargs)
             if guard.fired:  # a body that ends with the connection looks complete when its socket is shut
                 raise _exceeded(guard.fired, request)
             if call.cancelled:
                 raise _cancelled(request)
-            if call.send_kwargs.get("stream"):
+            kept = bool(kwargs["stream"])
+            if kept:
                 call.guard = guard
-                kept = True
+                _reach_foreign(response, guard)
             return response
         except FAILURES as error:
-            if guard.fired and not isinstance(error, LimitExceeded):
-                raise _exceeded(guard.fired, request) from error
+            exceeded = guard.exceeded()
+            if exceeded is not None and not isinstance(error, LimitExceeded):
+                raise _exceeded(exceeded, request, sent=sort_failure(error).kind == "unanswered") from error
             raise
         finally:
             if not kept:
@@ -284,9 +327,7 @@ class AnimusSession(requests.Session):
         history: list[Response] = []
         redirects = self.resolve_redirects(response, request, **kwargs)
         while self._may_follow(response, call):
-            if call.guard is not None:
-                call.guard.release()
-                call.guard = None
+            call.release()
             self._slot.call = call  # for the send() that resolve_redirects makes
             try:
                 further = next(redirects, None)
@@ -327,7 +368,7 @@ class AnimusSession(requests.Session):
 
     def close(self) -> None:
         """End waits, close the connections and the thread that watches limits."""
-        self._closing.set()
+        self._pauses.end()
         if self._owns_transport:
             super().close()
             self._watchdog.close()
@@ -336,9 +377,10 @@ class AnimusSession(requests.Session):
         return f"<AnimusSession {bare_url(self.base_url)}>"
 
 
-def _exceeded(limit: str, request: PreparedRequest) -> LimitExceeded:
+def _exceeded(limit: str, request: PreparedRequest | None, *, sent: bool = True) -> LimitExceeded:
     error = LimitExceeded("time is up", request=without_authorization(request))
     error.limit = limit
+    error.sent = sent
     return error
 
 
@@ -346,26 +388,68 @@ def _cancelled(request: PreparedRequest) -> requests.ConnectionError:
     return requests.ConnectionError("the call was cancelled", request=without_authorization(request))
 
 
-def _hand_over(call: Call, response: Response) -> None:
-    """Let the deadline go on over a body that the caller reads by himself.
+def _reach_foreign(response: Response, guard: Guard) -> None:
+    """Let a guard end the reading of a body that came through an adapter of somebody else."""
+    shutdown = getattr(response.raw, "shutdown", None)
+    if shutdown is not None and not isinstance(getattr(response, "connection", None), AnimusAdapter):
+        guard.attach_shutdown(shutdown)
 
-    urllib3's ``shutdown()`` refuses once the connection is back in the pool, where it may serve somebody else.
-    """
+
+def _within(timeout: Any, seconds: float) -> Any:
+    """Give the ``timeout`` of one request, no longer than ``seconds``; urllib3's own ``Timeout`` is left to who made it."""
+    if isinstance(timeout, tuple):
+        return tuple(seconds if part is None else min(part, seconds) for part in timeout)
+    if timeout is None or isinstance(timeout, (int, float)):
+        return seconds if timeout is None else min(timeout, seconds)
+    return timeout
+
+
+def _go_on_watching(call: Call, response: Response) -> None:
+    """Let the deadline go on over a body that the caller reads by himself, through anything but ``response.raw``."""
     guard = call.guard
     assert guard is not None
-    shutdown = getattr(response.raw, "shutdown", None)
-    if shutdown is None or guard.limit != "deadline":
+    if guard.limit != "deadline" or response._content_consumed:
+        call.release()
+        return
+    read: Any = response.iter_content
+    close = response.close
+
+    def iter_content(chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:
+        return _until_exceeded(guard, response, read(chunk_size, decode_unicode))
+
+    def close_and_release() -> None:
+        close()
         guard.release()
-    else:
-        guard.hand_over(shutdown)
+
+    response.iter_content = iter_content  # type: ignore[method-assign]
+    response.close = close_and_release  # type: ignore[method-assign]
 
 
-def _strip_content(request: PreparedRequest) -> None:
-    """Take body and credentials off a request for another origin."""
+def _until_exceeded(guard: Guard, response: Response, pieces: Iterator[Any]) -> Iterator[Any]:
+    try:
+        yield from pieces
+    except FAILURES as error:
+        exceeded = guard.exceeded()
+        if exceeded is not None:
+            raise _exceeded(exceeded, response.request) from error
+        raise
+    if guard.fired:  # a body that ends with the connection looks complete when its socket is shut
+        raise _exceeded(guard.fired, response.request)
+    guard.release()
+
+
+def _strip_for_elsewhere(request: PreparedRequest) -> None:
+    """Take body, credentials, and cookies that are for no domain in particular off a request for another origin."""
     request.body = None
     request._body_position = None
-    for name in (*_CONTENT_HEADERS, *_CREDENTIAL_HEADERS):
-        request.headers.pop(name, None)
+    for name in list(request.headers):
+        if name in _CONTENT_HEADERS or (name.lower() != "authorization" and _CREDENTIAL_HEADER.search(name)):
+            del request.headers[name]
+    cookies = RequestsCookieJar()
+    for cookie in request._cookies or ():
+        if cookie.domain:
+            cookies.set_cookie(cookie)
+    request.prepare_cookies(cookies)
 
 
 def _same_origin(one: str, two: str) -> bool:

@@ -117,10 +117,38 @@ def test_failure_in_json_is_an_object(emulator: Emulator, capsys: pytest.Capture
     assert (json.loads(out)["error"]["status"], err) == (400, "")
 
 
+def test_broken_stream_exits_with_8(emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
+    emulator.script([{"chunks": ["Tides ", "come ", "from the moon."]}])
+    emulator.arm(kind="api", tear_after=3)
+    assert main(["ask", "Hello"]) == 8
+    out, err = capsys.readouterr()
+    assert out.startswith("Tides come ")
+    assert err.count("\n") == 1
+
+
+def test_time_limit_exits_with_7(emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
+    emulator.arm(kind="api", delay=30)
+    assert main(["ask", "Hello", "--timeout", "0.2"]) == 7
+    assert "limit: deadline" in capsys.readouterr().err
+
+
 def test_revoked_token_is_not_noticed(emulator: Emulator) -> None:
     assert main(["ask", "Hello"]) == 0
     emulator.revoke_tokens()
     assert main(["ask", "Hello"]) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals to a child are another matter on Windows")
+def test_reply_is_printed_as_it_arrives(emulator: Emulator) -> None:
+    emulator.script([{"chunks": ["Tides ", "come ", "from the moon."]}])
+    emulator.arm(kind="api", stall_after=3)  # after the role and two pieces; the connection stays open
+    with start("ask", "Hello") as process:
+        assert process.stdout is not None
+        assert process.stdout.read(len("Tides come ")) == b"Tides come "
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert b"Traceback" not in err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals to a child are another matter on Windows")

@@ -132,6 +132,15 @@ class Adapter:
     def do_generate_image(self, action: dict[str, Any]) -> object:
         return str(self.client.generate_image(action["prompt"], action.get("input_image_url")))
 
+    def do_media_completions(self, action: dict[str, Any]) -> object:
+        return self.client.media.completions(**action["request"]).raw
+
+    def do_media_analyze(self, action: dict[str, Any]) -> object:
+        return self.client.media.analyze(**action["request"]).raw
+
+    def do_media_status(self, action: dict[str, Any]) -> object:
+        return self.client.media.get_analysis_status(action["job_id"]).raw
+
     def do_get_history(self, action: dict[str, Any]) -> object:
         return self.client.chat.get_chat_history()
 

@@ -140,7 +140,7 @@ def test_reset_makes_it_as_new(emulator: Emulator, caller: Caller) -> None:
 
 
 def test_what_is_not_there_is_404(emulator: Emulator, caller: Caller) -> None:
-    for method, path in (("GET", "/v3/characters"), ("POST", "/v3/media/completions"), ("GET", "/v1/x"), ("GET", "/images")):
+    for method, path in (("GET", "/v3/characters"), ("POST", "/v3/media/nothing"), ("GET", "/v1/x"), ("GET", "/images")):
         response = requests.request(method, emulator.url + path, timeout=20)
         assert (response.status_code, response.json()) == (404, {"detail": "Not Found"})
 

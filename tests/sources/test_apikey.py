@@ -90,7 +90,8 @@ def test_the_auth_service_is_where_the_api_is() -> None:
     "settings",
     [
         {"key": ""}, {"key": None}, {"key": "two\nlines"}, {"mode": "basic"}, {"method": "PUT"}, {"timeout": -1}, {"auth_url": "http://auth.test"},
-        {"api_base_url": "http://api.test/v3"}, {"auth_url": "no url"},
+        {"api_base_url": "http://api.test/v3"}, {"auth_url": "no url"}, {"auth_url": 7},
+        {"auth_url": "http://[?key=x"},
     ],
 )  # fmt: skip
 def test_impossible_settings_are_refused(settings: dict[str, Any]) -> None:

@@ -97,7 +97,8 @@ def test_comments_without_end_are_read_in_no_time() -> None:
     "body",
     [
         {}, [], None, 7, True, "text", JWT, [JWT], {"data": {"accessToken": JWT}}, {"id_token": JWT}, {"refresh_token": JWT}, {"jwt": JWT},
-        {"AccessToken": JWT}, {"access-token": JWT}, {"animus": JWT}, {"animus": [JWT]}, {"animus": {"accessToken": JWT}}, {"accessToken": [JWT]},
+        {"AccessToken": JWT}, {"access-token": JWT}, {"animus": JWT}, {"animus": [JWT]}, {"animus": {"accessToken": JWT}},
+        {"accessToken": [JWT]},
         {"livekit": {"voice": {"url": "wss://x", "token": JWT}}}, {"livekit": {"token": JWT}}, {"animus": {"token": None}}, {"token": ""},
         {"token": " \t"}, {"accessToken": False}, {"error": SECRET},
     ],
@@ -135,7 +136,8 @@ def test_a_bare_token_is_taken_and_a_broken_bare_token_is_called_so() -> None:
 @pytest.mark.parametrize(
     "token",
     [
-        f"Bearer {JWT}", JWT.replace(".", ".\n", 1), JWT.replace(".", " .", 1), f"{JWT}\x00", f"{JWT}\x7f", f"{JWT}\r\nX-Evil: 1", f'"{JWT}"',
+        f"Bearer {JWT}", JWT.replace(".", ".\n", 1), JWT.replace(".", " .", 1), f"{JWT}\x00", f"{JWT}\x7f", f"{JWT}\r\nX-Evil: 1",
+        f'"{JWT}"',
         "abc", "a.b.c", "a.b.c.d.e", JWT + "=", token_of(b"[]"), token_of(b"\xff"), mint(NOW + 9).replace(".", "。"), "ключ", "sk-live-key",
         token_of(b'{"exp": 1e999}'), token_of(b'{"exp": -1e999}'), token_of(b'{"exp": ' + b"9" * 400 + b"}"),
     ],
@@ -222,7 +224,8 @@ def test_realtime_details_are_kept_apart() -> None:
     "livekit",
     [
         None, [], "x", {}, {"voice": None}, {"voice": {"url": "wss://x"}}, {"voice": {"token": JWT}}, {"voice": {"url": 1, "token": JWT}},
-        {"voice": {"url": "wss://x", "token": "broken"}}, {"voice": {"url": "javascript:x", "token": JWT}}, {"url": "wss://x", "token": JWT},
+        {"voice": {"url": "wss://x", "token": "broken"}}, {"voice": {"url": "javascript:x", "token": JWT}}, {"url": "wss://x",
+        "token": JWT},
     ],
 )  # fmt: skip
 def test_other_realtime_details_do_not_matter(livekit: Any) -> None:
@@ -270,7 +273,9 @@ def test_a_text_that_cannot_stand_in_a_header_is_refused(given: str) -> None:
     assert value_reason(given) == "bad_jwt"
 
 
-@pytest.mark.parametrize("given", [None, "", "  ", b"bytes", 7, [JWT], object(), {}, {"x": SECRET}, f'{{"accessToken":"{SECRET}"}}', "<html>"])
+@pytest.mark.parametrize(
+    "given", [None, "", "  ", b"bytes", 7, [JWT], object(), {}, {"x": SECRET}, f'{{"accessToken":"{SECRET}"}}', "<html>"]
+)
 def test_other_values_have_the_wrong_shape(given: Any) -> None:
     assert value_reason(given) == "wrong_shape"
 
@@ -293,11 +298,13 @@ def test_a_token_that_cannot_be_used_is_refused() -> None:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20) | st.just(JWT) | st.just(mint()),
-    lambda children: st.lists(children, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["animus", "token", "accessToken", "access_token", "expiresIn", "expires_in", "livekit", "voice", "url", "x"]),
-        children,
-        max_size=5,
+    lambda children: (
+        st.lists(children, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["animus", "token", "accessToken", "access_token", "expiresIn", "expires_in", "livekit", "voice", "url", "x"]),
+            children,
+            max_size=5,
+        )
     ),
     max_leaves=12,
 )

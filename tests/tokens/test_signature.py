@@ -46,7 +46,16 @@ def test_the_end_is_judged_with_the_corrected_clock_not_by_jose() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"key": ""}, {"key": None}, {"key": 7}, {"algorithms": []}, {"algorithms": "HS256"}, {"algorithms": ["none"]}, {"audience": ""}, {"issuer": " "}],
+    [
+        {"key": ""},
+        {"key": None},
+        {"key": 7},
+        {"algorithms": []},
+        {"algorithms": "HS256"},
+        {"algorithms": ["none"]},
+        {"audience": ""},
+        {"issuer": " "},
+    ],
 )
 def test_nothing_can_be_left_open(changes: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
