@@ -77,9 +77,11 @@ def _stop(name: str, value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _tools(name: str, value: object) -> tuple[Any, ...]:
+def _tools(name: str, value: object) -> Any:
+    if hasattr(value, "definitions") and hasattr(value, "functions"):  # a toolbox, which has checked its tools itself
+        return value
     if not isinstance(value, (list, tuple)):
-        raise _check.refuse(name, value, "a list of tools")
+        raise _check.refuse(name, value, "a list of tools, or a Toolbox")
     for index, tool in enumerate(value):
         if not callable(tool) and not isinstance(tool, Mapping):
             raise _check.refuse(f"{name}[{index}]", tool, "a function, or a mapping with type and function")
@@ -216,7 +218,7 @@ class ChatConfig(_Setting):
         reasoning: Whether to ask for the model's thinking.
         check_image_generation: Whether the API is to decide if an image was promised.
         history_size: Room for stored messages (not turns) of the conversation; 0 keeps none.
-        tools, tool_choice: As in a call.
+        tools, tool_choice: As in a call: functions, definitions, or a :class:`~animus.tools.Toolbox`.
         auto_turn: Turns: a bool, a :class:`TurnConfig` or a mapping.
         extra_body: Further fields of the request body, for what this SDK does not know yet.
 

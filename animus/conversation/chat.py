@@ -11,11 +11,12 @@ from typing import Any, Literal, overload
 
 from animus import _check, _fork
 from animus.config import ChatConfig
-from animus.conversation.exchange import Exchange, Plan
-from animus.conversation.history import ChatHistory
+from animus.conversation.exchange import Exchange
+from animus.conversation.history import ChatHistory, context_of
 from animus.conversation.messages import ChatMessage, read_messages
 from animus.conversation.once import OneCall, Question
-from animus.conversation.payload import Parameters, read_parameters, refuse_stream_with_turns
+from animus.conversation.payload import Parameters, read_parameters, refuse_stream_with_turns, toolbox_of
+from animus.conversation.plan import Plan
 from animus.conversation.reply import Reply
 from animus.conversation.room import Room
 from animus.errors import ConfigurationError
@@ -23,6 +24,9 @@ from animus.events import Event, Receiver, Subscription
 from animus.http.timeouts import Timeouts
 from animus.models.chat import ChatCompletion
 from animus.streaming.stream import ChatStream
+from animus.tools.limits import ToolLimits
+from animus.tools.loop import ToolRunResult, run_tools
+from animus.tools.toolbox import Toolbox
 from animus.transport.policy import RetryPolicy
 
 
@@ -50,6 +54,7 @@ class Conversation:
         self._retry = retry
         self._lock = threading.Lock()
         self._running: list[Exchange] = []
+        self._toolbox: tuple[ChatConfig, Toolbox | None] | None = None
         _fork.register(self)
         _living.add(self)
 
@@ -168,18 +173,72 @@ class Conversation:
         return call.stream() if stream else call.ask()
 
     def _parameters(self, config: ChatConfig, options: Mapping[str, Any], stream: bool | None, where: str) -> Parameters:
-        parameters = read_parameters(config, options, where=where)
+        parameters = read_parameters(config, options, where=where, toolbox=self._configured_tools(config))
         if stream is not None:
             _check.boolean("stream", stream)
         if stream and parameters.turns_given and parameters.turns.enabled:
             raise refuse_stream_with_turns()
         return parameters
 
+    def _configured_tools(self, config: ChatConfig) -> Toolbox | None:
+        """Give the toolbox of a configuration, made once: schemas of functions cost more than a call."""
+        made = self._toolbox
+        if made is None or made[0] is not config:
+            made = self._toolbox = (config, toolbox_of(config.tools))
+        return made[1]
+
     def _timeouts_for(self, value: object) -> Timeouts | None:
         return self._timeouts if value is None else Timeouts.make(value, self._timeouts or self._room.session.timeouts)
 
     def _retry_for(self, value: object) -> RetryPolicy | None:
         return self._retry if value is None else RetryPolicy.make(value, self._retry or self._room.session.retry)
+
+    def run_tools(
+        self,
+        messages: object,
+        tools: Any,
+        *,
+        limits: ToolLimits | Mapping[str, Any] | None = None,
+        history: bool = True,
+        timeouts: object = None,
+        retry: object = None,
+        **parameters: Any,
+    ) -> ToolRunResult:
+        """Ask, make the calls that the model wants, tell it the results, and so on until it wants none.
+
+        Each step is a :meth:`completions` call. In the history all of it enters together, once it has come to its end.
+
+        Args:
+            messages: What the conversation goes on with.
+            tools: Functions and definitions, or a :class:`~animus.tools.Toolbox` with hooks and options.
+            limits: How far it may go; see :class:`~animus.tools.ToolLimits`.
+            history: False neither reads nor writes the history.
+            **parameters: As for :meth:`completions`.
+
+        Emits the events of :meth:`completions`, and ``tool_call_start``, ``tool_call_complete``, ``tool_call_error``.
+
+        Raises:
+            ToolError: a limit was reached; ``.partial`` has all that was gathered.
+            What :meth:`completions` raises.
+        """
+        toolbox = toolbox_of(tools)
+        if not toolbox:
+            raise ConfigurationError("tools has no function in it", hint="completions() takes mere definitions")
+        stored = self._room.history if history and self.config.history_size else None
+        given = read_messages(messages)
+        context, fresh = ([], given) if stored is None else context_of(stored, given)
+        start = [message.to_wire() for message in [*context, *given]]
+
+        def ask(conversation: list[dict[str, Any]]) -> ChatCompletion:
+            return self.completions(
+                conversation, stream=False, history=False, timeouts=timeouts, retry=retry, tools=toolbox, **parameters
+            )
+
+        ids = self._room.ids(self._room.new_id("conv"))
+        result = run_tools(ask, start, toolbox, limits=limits, clock=self._room.clock, say=self._room.say, ids=ids)
+        if stored is not None:
+            stored.add([*fresh, *read_messages(result.messages[len(start) :])])
+        return result
 
     # ---- exchanges -------------------------------------------------------------------------------------
 
@@ -191,8 +250,9 @@ class Conversation:
         Args:
             text: What the user says: text, or a list of content parts.
             **options: ``stream`` (whether the answer is streamed; default: as configured, else yes unless turns are on),
-                ``pace=False`` (no typing delays), ``history=False``, ``timeouts``, ``retry``, and all parameters of
-                :meth:`completions`.
+                ``pace=False`` (no typing delays), ``history=False``, ``tool_limits``, ``timeouts``, ``retry``, and all
+                parameters of :meth:`completions`. ``tools`` that are functions are called, and the model is asked on,
+                until it calls none; see :class:`~animus.tools.Toolbox` and :class:`~animus.tools.ToolLimits`.
 
         Emits the events of :meth:`stream`.
 
@@ -250,6 +310,7 @@ class Conversation:
         stream = further.pop("stream", None)
         pace, history = further.pop("pace", True), further.pop("history", True)
         timeouts, retry = further.pop("timeouts", None), further.pop("retry", None)
+        tool_limits = ToolLimits.make(further.pop("tool_limits", None))
         parameters = self._parameters(config, further, stream, "send()")
         content = _checked_text(text)
         if stream is None:

@@ -3,82 +3,28 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from animus import _fork
-from animus.config import TurnConfig
 from animus.conversation.history import window_of
 from animus.conversation.imaging import image_events
-from animus.conversation.messages import ChatMessage, answer_of, sent_tool_calls
-from animus.conversation.payload import Parameters, request_body, with_system
-from animus.conversation.progress import TextProgress, message_complete
+from animus.conversation.messages import ChatMessage, answer_of
+from animus.conversation.payload import with_system
+from animus.conversation.plan import Plan, ask
+from animus.conversation.progress import message_complete
 from animus.conversation.reply import Reply
 from animus.conversation.room import Room
 from animus.conversation.turns import Piece, split_turns, turn_messages, typing_delay
 from animus.errors import AnimusError
 from animus.events import Event, ExchangeCancelled, MessageComplete, MessageError, MessageStart, TurnsComplete
-from animus.http.timeouts import Timeouts
 from animus.models.chat import ChatCompletion
-from animus.resources.completions import complete
 from animus.resources.images import GeneratedImage
+from animus.tools.calls import calls_of
+from animus.tools.result import ToolResult
+from animus.tools.runner import ToolRun
 from animus.transport.call import Cancellation
-from animus.transport.policy import RetryPolicy
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """How an exchange is to go; it keeps to it whatever is configured meanwhile.
-
-    Attributes:
-        text: What the user says: text or content parts.
-        stream: Whether the first answer is streamed.
-        pace: Whether turns wait for their typing delays.
-        history: Whether the conversation's history is read and written.
-    """
-
-    text: Any
-    parameters: Parameters
-    stream: bool
-    pace: bool = True
-    history: bool = True
-    timeouts: Timeouts | None = None
-    retry: RetryPolicy | None = None
-
-    @property
-    def turns(self) -> TurnConfig:
-        """The turn settings."""
-        return self.parameters.turns
-
-    @property
-    def splits(self) -> bool:
-        """Whether answers are said in turns: an explicit ``stream=True`` beats configured turns."""
-        return self.turns.enabled and not self.stream
-
-
-class Collector:
-    """Takes text and the end of a stream, for the loop that reads it."""
-
-    def __init__(self) -> None:
-        self._texts: list[str] = []
-        self.completion: ChatCompletion | None = None
-
-    def delta(self, text: str) -> None:
-        """A further piece of text."""
-        self._texts.append(text)
-
-    def complete(self, completion: ChatCompletion) -> None:
-        """The answer is complete."""
-        self.completion = completion
-
-    def failed(self, error: Exception) -> None:
-        """The stream failed; the loop gets the exception itself."""
-
-    def take(self) -> list[str]:
-        """Give the texts that came since the last look."""
-        texts, self._texts = self._texts, []
-        return texts
 
 
 class Exchange:
@@ -110,6 +56,8 @@ class Exchange:
         self._completions: list[ChatCompletion] = []
         self._errors: list[Exception] = []
         self._tool_calls: tuple[Mapping[str, Any], ...] = ()
+        toolbox = plan.parameters.toolbox
+        self._tools = ToolRun(toolbox, limits=plan.tool_limits, clock=room.clock) if toolbox else None
         _fork.register(self)
 
     def _reset_after_fork(self) -> None:
@@ -191,7 +139,8 @@ class Exchange:
 
     def _first_answer(self) -> Iterator[Event]:
         try:
-            completion = yield from self._ask()
+            completion = yield from self._ask(self._ids("regular"))
+            completion = yield from self._call_tools(completion, "regular")
         except Exception as error:
             if self._cut.is_set():
                 return
@@ -199,57 +148,71 @@ class Exchange:
             raise
         yield from self._deliver(completion, "regular")
 
-    def _ask(self) -> Generator[Event, None, ChatCompletion]:
-        plan = self._plan
-        system, _ = with_system(plan.parameters.config, ())
-        messages = [*system, *self._context, *self._unstored]
-        body = request_body(plan.parameters, messages, stream=plan.stream, auto_turn=plan.splits)
-        options: dict[str, Any] = {"timeouts": plan.timeouts, "retry": plan.retry, "cancellation": self._cancellation}
-        if not plan.stream:
-            answer: ChatCompletion = complete(self._room.session, body, **options)
-            return answer
-        collector = Collector()
-        progress = TextProgress(self._ids("regular"))
-        with complete(self._room.session, body, stream=True, observer=collector, **options) as stream:
-            for _ in stream:
-                for text in collector.take():
-                    yield from map(self._room.say, progress.add(text))
-        for text in collector.take():
-            yield from map(self._room.say, progress.add(text))
-        assert collector.completion is not None
-        return collector.completion
+    def _ask(self, ids: dict[str, Any], *, follow_up: bool = False) -> Generator[Event, None, ChatCompletion]:
+        """Ask with all that was said so far, and the user's message while that is not answered."""
+        system, _ = with_system(self._plan.parameters.config, ())
+        messages = [*system, *self._context, *window_of(self._said), *self._unstored]
+        return ask(self._room, self._plan, messages, ids, self._cancellation, follow_up=follow_up)
 
-    def _deliver(self, completion: ChatCompletion, message_type: str) -> Iterator[Event]:
-        """Say an answer: in turns, or whole; then the image that it promises."""
+    def _call_tools(self, completion: ChatCompletion, message_type: str) -> Generator[Event, None, ChatCompletion]:
+        """Make the calls that an answer wants and ask again, until one wants none that we can make; give that one."""
+        run = self._tools
+        while run is not None and run.toolbox.can_run(calls := calls_of(completion)):
+            yield from self._deliver(completion, message_type, calls)
+            try:
+                yield from run.steps(calls, ids=self._ids(message_type), cut=self._cut)
+            finally:  # whatever ended the round: a call without its result would spoil every later request
+                self._store_results(run.last_results)
+            completion = yield from self._ask(self._ids(message_type))
+        return completion
+
+    def _store_results(self, results: Sequence[ToolResult]) -> None:
+        # an empty text says nothing and is not stored; its JSON says that it is empty
+        messages = [ChatMessage(role="tool", tool_call_id=result.call_id, content=result.content or '""') for result in results]
+        with self._lock:
+            if self._unstored:  # the answer that wanted the calls was cut
+                return
+            if self._plan.history:
+                self._room.history.add(messages)
+            self._said += messages
+
+    def _deliver(self, completion: ChatCompletion, message_type: str, calls: Sequence[Mapping[str, Any]] | None = None) -> Iterator[Event]:
+        """Say an answer: in turns, or whole; then the image that it promises.
+
+        Args:
+            calls: Its tool calls if we are about to make them, each with an id.
+        """
         with self._lock:
             if self._cut.is_set():
                 return
             self._completions.append(completion)
         turns = self._plan.turns
         pieces = split_turns(completion.text, completion.turns, turns, more_follows=completion.next is True) if self._plan.splits else []
+        answer = answer_of(completion)
+        if calls is not None:
+            answer = replace(answer, tool_calls=tuple(calls))
         if len(pieces) > 1:
-            yield from self._say_turns(completion, pieces)
+            yield from self._say_turns(completion, answer, pieces)
         else:
-            yield from self._say_whole(completion, message_type)
+            yield from self._say_whole(completion, answer, message_type)
         if self._cut.is_set():
             return
-        self._tool_calls = sent_tool_calls(completion)
-        if self._makes_image(completion):
+        self._tool_calls = answer.tool_calls
+        if self._plan.makes_image(completion):
             yield from self._image(str(completion.image_prompt))
 
-    def _say_whole(self, completion: ChatCompletion, message_type: str) -> Iterator[Event]:
-        answer = answer_of(completion)
+    def _say_whole(self, completion: ChatCompletion, answer: ChatMessage, message_type: str) -> Iterator[Event]:
         if self._commit(answer, answer.content or "", "\n\n", follow_up=self._announces_more(completion)):
             yield self._room.say(message_complete(answer, completion, self._ids(message_type)))
 
-    def _say_turns(self, completion: ChatCompletion, pieces: list[Piece]) -> Iterator[Event]:
+    def _say_turns(self, completion: ChatCompletion, answer: ChatMessage, pieces: list[Piece]) -> Iterator[Event]:
         total = len(pieces)
         with self._lock:
             if self._cut.is_set():
                 return
             self._pending_turns = total
             self._follow_up_pending = self._announces_more(completion)
-        messages = turn_messages(answer_of(completion), pieces, self._room.new_id("group"))
+        messages = turn_messages(answer, pieces, self._room.new_id("group"))
         for index, message in enumerate(messages):
             said: dict[str, Any] = {
                 "content": message.content,
@@ -296,11 +259,6 @@ class Exchange:
 
     # ---- image and follow-ups --------------------------------------------------------------------------
 
-    def _makes_image(self, completion: ChatCompletion) -> bool:
-        return bool(completion.image_prompt and completion.image_prompt.strip()) and bool(
-            self._plan.parameters.get("check_image_generation")
-        )
-
     def _image(self, prompt: str) -> Iterator[Event]:
         plan = self._plan
         options: dict[str, Any] = {"timeouts": plan.timeouts, "retry": plan.retry, "cancellation": self._cancellation}
@@ -312,7 +270,7 @@ class Exchange:
             self._images.append(image)
 
     def _announces_more(self, completion: ChatCompletion) -> bool:
-        wanted = completion.next is True and not completion.tool_calls and not self._makes_image(completion)
+        wanted = completion.next is True and not completion.tool_calls and not self._plan.makes_image(completion)
         return wanted and self._follow_ups_left > 0
 
     def _follow_ups(self) -> Iterator[Event]:
@@ -323,7 +281,8 @@ class Exchange:
             self._follow_ups_left -= 1
             yield self._room.say(MessageStart(content="", **self._ids("followup")))
             try:
-                completion = self._ask_further()
+                completion = yield from self._ask(self._ids("followup"), follow_up=True)
+                completion = yield from self._call_tools(completion, "followup")
             except Exception as error:
                 with self._lock:
                     self._follow_up_pending = False
@@ -333,16 +292,6 @@ class Exchange:
                 yield self._room.say(MessageError(error=error, **self._ids("followup")))
                 return
             yield from self._deliver(completion, "followup")
-
-    def _ask_further(self) -> ChatCompletion:
-        plan = self._plan
-        system, _ = with_system(plan.parameters.config, ())
-        messages = [*system, *self._context, *window_of(self._said)]
-        body = request_body(plan.parameters, messages, stream=False, auto_turn=plan.splits)
-        cap = plan.turns.follow_up_max_tokens
-        if cap is not None:
-            body["max_tokens"] = min(body.get("max_tokens", cap), cap)
-        return complete(self._room.session, body, timeouts=plan.timeouts, retry=plan.retry, cancellation=self._cancellation)
 
     # ---- payloads --------------------------------------------------------------------------------------
 

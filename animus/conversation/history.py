@@ -264,6 +264,13 @@ def _join(first: ChatMessage, second: ChatMessage) -> ChatMessage:
     )
 
 
+def context_of(history: ChatHistory, given: Sequence[ChatMessage]) -> tuple[list[ChatMessage], list[ChatMessage]]:
+    """Give what of the history goes before ``given`` on the wire, and which of ``given`` are not stored yet."""
+    stored = list(history)
+    repeated, known = unsent(stored, given)
+    return window_of(stored[: len(stored) - repeated]), list(given[known:])
+
+
 def unsent(history: Sequence[ChatMessage], given: Sequence[ChatMessage]) -> tuple[int, int]:
     """Find how far ``given`` repeats the end of ``history``.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from animus.conversation.history import unsent, window_of
+from animus.conversation.history import context_of
 from animus.conversation.messages import ChatMessage, answer_of
 from animus.conversation.payload import Parameters, request_body, with_system
 from animus.conversation.progress import TextProgress, message_complete
@@ -44,9 +44,7 @@ class OneCall:
         self._ids: dict[str, Any] = room.ids(room.new_id("conv"))
         self._progress = TextProgress(self._ids)
         self._system, self._others = with_system(question.parameters.config, question.messages)
-        stored = list(room.history) if question.history else []
-        repeated, self._known = unsent(stored, self._others)
-        self._context = window_of(stored[: len(stored) - repeated])
+        self._context, self._fresh = context_of(room.history, self._others) if question.history else ([], self._others)
 
     def ask(self) -> ChatCompletion:
         """Have a whole answer.
@@ -102,7 +100,7 @@ class OneCall:
         """Store question and answer together, then tell."""
         answer = answer_of(completion)
         if self._question.history:
-            self._room.history.add([*self._others[self._known :], answer])
+            self._room.history.add([*self._fresh, answer])
         self._room.say(message_complete(answer, completion, self._ids))
 
     def failed(self, error: Exception) -> None:

@@ -11,6 +11,7 @@ from animus._check import UNSET, snake_case
 from animus.config import PARAMETERS, SAMPLING, ChatConfig, TurnConfig, turns_from
 from animus.conversation.messages import ChatMessage
 from animus.errors import ConfigurationError
+from animus.tools.toolbox import Toolbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +22,25 @@ class Parameters:
         given: Name to value; None means "do not send the field".
         turns: The turn settings of this call.
         turns_given: Whether the call itself named ``auto_turn``.
+        toolbox: The tools in force; None if there are none to be sent.
     """
 
     config: ChatConfig
     given: Mapping[str, Any]
     turns: TurnConfig
     turns_given: bool
+    toolbox: Toolbox | None = None
 
     def get(self, name: str) -> Any:
         """Give the value in force, None if there is none."""
         return self.given[name] if name in self.given else getattr(self.config, name)
 
 
-def read_parameters(config: ChatConfig, options: Mapping[str, Any], *, where: str) -> Parameters:
+def read_parameters(config: ChatConfig, options: Mapping[str, Any], *, where: str, toolbox: Toolbox | None = None) -> Parameters:
     """Check the keyword arguments of a call.
+
+    Args:
+        toolbox: The tools of the configuration.
 
     Raises:
         TypeError: an unknown one; the text names the near one.
@@ -47,11 +53,25 @@ def read_parameters(config: ChatConfig, options: Mapping[str, Any], *, where: st
             continue
         if name == "auto_turn":
             turns, turns_given = turns_from(value, config.turns), True
+        elif name == "tools":
+            given[name] = value
+            toolbox = toolbox_of(value)
         elif name in PARAMETERS:
             given[name] = None if value is None else PARAMETERS[name](name, value)
         else:
             raise TypeError(_unknown(name, where))
-    return Parameters(config, given, turns, turns_given)
+    return Parameters(config, given, turns, turns_given, toolbox)
+
+
+def toolbox_of(tools: Any) -> Toolbox | None:
+    """Give the toolbox that ``tools=…`` means: None, a list of functions and definitions, or a toolbox.
+
+    Raises:
+        ConfigurationError: anything else, or a function that can be no tool.
+    """
+    if tools is None or isinstance(tools, Toolbox):
+        return tools
+    return Toolbox(tools)
 
 
 def _unknown(name: str, where: str) -> str:
@@ -85,9 +105,9 @@ def request_body(parameters: Parameters, messages: Sequence[ChatMessage], *, str
     if parameters.get("check_image_generation") is not None:
         body["check_image_generation"] = parameters.get("check_image_generation")
     body["autoTurn"] = auto_turn
-    tools = parameters.get("tools")
+    tools = None if parameters.toolbox is None else parameters.toolbox.definitions
     if tools is not None:
-        body["tools"] = list(tools)
+        body["tools"] = tools
     choice = parameters.get("tool_choice")
     if choice is None and tools and "tool_choice" not in parameters.given:
         choice = "auto"

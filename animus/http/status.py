@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import requests
+from requests.structures import CaseInsensitiveDict
+from urllib3.exceptions import HTTPError
 
+from animus._check import UNSET
 from animus._secret import scrub, scrub_deep
 from animus.errors import ApiError, class_for_status
 from animus.http.failure import without_authorization
 from animus.http.retry_after import retry_after
 
+logger = logging.getLogger(__name__)
+_PIECE = 65536
 _LONGEST_TEXT = 200
 _LONGEST_BODY = 8192
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-correlation-id", "x-kong-request-id", "cf-ray")
@@ -87,17 +93,17 @@ def api_error(
     text = body_text(response)
     data = _json_of(text)
     message = message_in(data)
-    if message is None and text.strip() and data is None and not text.lstrip().startswith("<"):
+    if message is None and text.strip() and data is UNSET and not text.lstrip().startswith("<"):
         message = text.strip()[:_LONGEST_TEXT]
     status = response.status_code
     shown = f"the API answered {status} {response.reason or ''}".rstrip()
     return class_for_status(status)(
         f"{shown}: {scrub(message, secrets)[:1000]}" if message else shown,
         status=status,
-        error_data=scrub_deep(data, secrets),
+        error_data=None if data is UNSET else scrub_deep(data, secrets),
         body=scrub(text[:_LONGEST_BODY], secrets),
         request_id=request_id_of(response.headers),
-        response=bare_response(response),
+        response=bare_response(response, secrets),
         retry_after=retry_after(response.headers, now),
         hint=hint or _HINTS.get(status),
         attempts=attempts,
@@ -105,24 +111,37 @@ def api_error(
 
 
 def body_text(response: requests.Response) -> str:
-    """Give the body as text; an empty one if it cannot be read to the end any more."""
-    try:
-        content = response.content
-    except (requests.RequestException, RuntimeError):  # broken off, or already streamed
-        return ""
-    return content.decode("utf-8-sig", "replace")
+    """Give the body as text: what could be read of one that breaks off, nothing of one that was streamed before.
+
+    The response has that as its content afterwards, and can be copied.
+    """
+    if response._content is False:
+        pieces: list[bytes] = []
+        try:
+            for piece in response.iter_content(_PIECE):
+                pieces.append(piece)
+        except (requests.RequestException, HTTPError, OSError, RuntimeError):
+            logger.debug("the body of an answer %s broke off after %d pieces", response.status_code, len(pieces))
+        response._content = b"".join(pieces)
+        response._content_consumed = True
+    return (response.content or b"").decode("utf-8-sig", "replace")
 
 
 def _json_of(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        return None
+        return UNSET
 
 
-def bare_response(response: requests.Response) -> requests.Response:
-    """Give a copy of a response whose requests, those of its history too, have no Authorization."""
+def bare_response(response: requests.Response, secrets: Iterable[str] = ()) -> requests.Response:
+    """Give a copy of a response whose requests, those of its history too, have no Authorization, and that echoes no secret."""
+    secrets = tuple(secrets)
     bare = copy.copy(response)
     bare.request = without_authorization(response.request)
-    bare.history = [bare_response(earlier) for earlier in response.history]
+    bare.history = [bare_response(earlier, secrets) for earlier in response.history]
+    bare.headers = CaseInsensitiveDict({name: scrub(value, secrets) for name, value in response.headers.items()})
+    content = response.content or b""
+    if any(secret.encode("utf-8", "replace") in content for secret in secrets):
+        bare._content = scrub(content.decode("utf-8", "replace"), secrets).encode()
     return bare

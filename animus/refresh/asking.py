@@ -7,14 +7,11 @@ import random
 import threading
 from collections.abc import Callable
 
-from animus._cause import describe, safe_cause
 from animus._clock import Clock
-from animus._secret import scrub
 from animus.errors import AuthenticationError, TokenSourceError
 from animus.refresh.repeat import ask_again, pause_after
+from animus.sources.ask import ask
 from animus.sources.protocol import TokenRequest, TokenSource
-from animus.tokens.reasons import failure
-from animus.tokens.response import read_value
 from animus.tokens.token import Token
 
 logger = logging.getLogger(__name__)
@@ -76,12 +73,12 @@ class Asking:
     def _token(self, ends_at: float, force: bool) -> Token:
         request = TokenRequest(force=force, deadline=ends_at, identity=self._identity)
 
-        def ask() -> Token:
-            return self._ask_once(request)
+        def once() -> Token:
+            return ask(self._source, request, name=self._name, clock=self._clock)
 
         error: TokenSourceError
         try:
-            return ask()
+            return once()
         except TokenSourceError as first:
             error = first
         error.attempts = 1
@@ -89,7 +86,7 @@ class Asking:
         if pause is not None and self._clock.monotonic() + pause < ends_at and not self.closing.is_set():
             logger.debug("asking %s again in %.2f s: %s", self._name, pause, error.reason)
             try:
-                return ask_again(ask, error, pause, self._sleep)
+                return ask_again(once, error, pause, self._sleep)
             except TokenSourceError as second:
                 error = second
                 error.attempts = 2
@@ -100,29 +97,3 @@ class Asking:
 
     def _sleep(self, seconds: float) -> None:
         self._clock.wait(self.closing, seconds)
-
-    def _ask_once(self, request: TokenRequest) -> Token:
-        error: TokenSourceError
-        try:
-            value = self._source.fetch(request)
-            return read_value(value, now=self._clock.time(), source=self._name, opaque_ok=True)
-        except TokenSourceError as raised:
-            error = self._own(raised)
-        except Exception as raised:
-            error = failure("failed", f"the token source raised {describe(raised)}", source=self._name)
-            error.__cause__ = safe_cause(raised)
-        try:
-            raise error  # outside of the except clauses: a context would keep what the cause must not show
-        finally:
-            del error  # else error, cause, traceback and frame hold each other
-
-    def _own(self, error: TokenSourceError) -> TokenSourceError:
-        """Give a source's own error with the source's name, and without secrets in its text."""
-        error.source = error.source or self._name
-        error.message = scrub(str(error.message))
-        error.hint = None if error.hint is None else scrub(error.hint)
-        if error.__cause__ is not None:
-            error.__cause__ = safe_cause(error.__cause__)
-        if error.__context__ is not None:
-            error.__context__ = safe_cause(error.__context__)
-        return error

@@ -424,17 +424,23 @@ def test_closing_ends_the_waits_of_sessions_that_share_the_connections(session_f
         assert isinstance(call.ended_with(), ApiConnectionError)
 
 
-def test_cancelling_ends_an_exchange(session_for: SessionFor, serve_raw: ServeRaw) -> None:
+@pytest.mark.parametrize("phase", ["handshake", "head", "body"])
+def test_cancelling_ends_an_exchange(session_for: SessionFor, serve_raw: ServeRaw, phase: str) -> None:
     arrived = threading.Event()
 
     def script(peer: Peer) -> None:
-        peer.request()
+        if phase == "handshake":
+            peer.read_exactly(1)
+        else:
+            peer.request()
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n" + (b"\r\n" if phase == "body" else b""))
         arrived.set()
         peer.hold()
 
     server = serve_raw(script)
     cancellation = Cancellation()
-    call = _Call(session_for(server), cancellation=cancellation)
+    url = server.url if phase != "handshake" else server.url.replace("http:", "https:")
+    call = _Call(session_for(url), cancellation=cancellation)
     assert arrived.wait(10)
     cancellation.cancel()
     assert isinstance(call.ended_with(), ApiConnectionError)
