@@ -91,6 +91,17 @@ def known_keys(where: str, given: Mapping[str, Any], known: Iterable[str]) -> No
         raise ConfigurationError(f"{where} has no setting {str(key)!r}", hint=hint if not near else f"{hint} Known are: {', '.join(known)}")
 
 
+def near_miss(name: str, known: Iterable[str]) -> str:
+    """Give a hint for a name that is none of ``known``: the near one, and all there are.
+
+    >>> near_miss("valt", ["exec", "vault"])
+    "Did you mean 'vault'? There are: exec, vault"
+    """
+    known = tuple(known)
+    near = difflib.get_close_matches(name, known, 1, 0.7)
+    return (f"Did you mean {near[0]!r}? " if near else "") + f"There are: {', '.join(known) or 'none'}"
+
+
 def unexpected_keyword(where: str, name: str, known: Iterable[str]) -> TypeError:
     """Give the error for a keyword that a call does not know; it names the near one, or where further fields go."""
     near = difflib.get_close_matches(snake_case(name), tuple(known), 1, 0.75)

@@ -8,19 +8,30 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 from animus import _strict_json
+from animus._jwk import KIND_OF, Key, candidates
 
 # base64url without padding (RFC 7515 section 2); an unsecured token (RFC 7519 section 6) has an empty signature
 _COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)")
-# jose must not read the clock: life is judged elsewhere, with the issuer's time
-_NO_TIME = {"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_at_hash": False, "require_aud": True}
 
 
 class NotAJwt(ValueError):
     """The text is no JSON Web Token. Never shows the text."""
+
+
+class NotTrusted(NotAJwt):
+    """The text is a token, but not one to be believed.
+
+    Attributes:
+        why: What is wrong with it.
+    """
+
+    def __init__(self, why: Literal["algorithm", "key", "signature", "audience", "issuer", "not_yet"], text: str) -> None:
+        super().__init__(text)
+        self.why = why
 
 
 def looks_like_jwt(text: str) -> bool:
@@ -53,32 +64,72 @@ def peek_claims(token: str) -> dict[str, Any]:
         raise NotAJwt(f"it cannot be read ({type(error).__name__})") from None
 
 
+def key_id(token: str) -> str | None:
+    """Give the ``kid`` in the header of a token, or None.
+
+    Raises:
+        NotAJwt: the text is no token.
+    """
+    found = _header(token).get("kid")
+    return found if isinstance(found, str) else None
+
+
 def verified_claims(
-    token: str, key: str | Mapping[str, Any], *, algorithms: Sequence[str], audience: str, issuer: str | None = None
+    token: str, keys: Iterable[Key], *, algorithms: Sequence[str], audience: str | None, issuer: str | None = None
 ) -> dict[str, Any]:
     """Give the claims of a token whose signature, audience and issuer were checked. Its life is not looked at.
 
     Args:
-        key: A PEM text, a JWK, a JWKS (a mapping with ``keys``), or the text of a shared secret.
+        keys: PEM texts, JWKs (mappings), or the texts of shared secrets.
         algorithms: Those that are accepted; a token names its own, which must not be believed (CVE-2024-33663).
-        audience: Must be among the token's ``aud``, which must be there.
-        issuer: Must be the token's ``iss``; None: any.
+        audience: Must be among the token's ``aud``; None: any, or none.
+        issuer: Must be the token's ``iss``; None: any, or none.
 
     Raises:
-        NotAJwt: the token is not what it should be.
-        ValueError: no algorithms, or ``none`` among them.
+        NotTrusted: the token is not what it should be.
+        NotAJwt: the text is no token.
+        ValueError: no algorithms, or one that is not known, such as ``none``.
     """
-    if isinstance(algorithms, str) or not algorithms or any(not a or a.lower() == "none" for a in algorithms):
-        raise ValueError('algorithms must be a list such as ["RS256"], without "none"')
-    peek_claims(token)
-    from jose import jwt
+    if isinstance(algorithms, str) or not algorithms or not set(algorithms) <= KIND_OF.keys():
+        raise ValueError(f'algorithms must be a list such as ["RS256"], of {", ".join(KIND_OF)}')
+    claims = peek_claims(token)
+    header = _header(token)
+    algorithm = header.get("alg")
+    if not isinstance(algorithm, str) or algorithm not in algorithms:
+        known = f" {algorithm}" if isinstance(algorithm, str) and algorithm in KIND_OF else ""
+        raise NotTrusted("algorithm", f"its algorithm{known} is not among {', '.join(algorithms)}")
+    if "crit" in header:  # RFC 7515 section 4.1.11: to be refused by whoever does not understand all it lists
+        raise NotTrusted("algorithm", "it wants extensions to be understood that are not")
+    _check_signature(token, candidates(keys, algorithm, header.get("kid")), algorithm)
+    found = claims.get("aud")
+    if audience is not None and audience not in (found if isinstance(found, list) else [found]):
+        raise NotTrusted("audience", "it is for another audience" if "aud" in claims else "it names no audience")
+    if issuer is not None and claims.get("iss") != issuer:
+        raise NotTrusted("issuer", "it is of another issuer" if "iss" in claims else "it names no issuer")
+    return claims
+
+
+def _check_signature(token: str, keys: Sequence[Key], algorithm: str) -> None:
+    if not keys:
+        raise NotTrusted("key", f"there is no key for it: none with its kid fits {algorithm}")
+    from jose import jwk, jws
     from jose.exceptions import JOSEError
 
-    options = {**_NO_TIME, "require_iss": issuer is not None}
-    try:
-        return dict(jwt.decode(token, key, algorithms=list(algorithms), audience=audience, issuer=issuer, options=options))
-    except (JOSEError, ValueError, RecursionError) as error:
-        raise NotAJwt(f"it does not verify ({type(error).__name__})") from None
+    for key in keys:
+        try:
+            # a key object, because from a text jose would guess what it is
+            jws.verify(token, jwk.construct(key if isinstance(key, str) else dict(key), algorithm), [algorithm])
+        except (JOSEError, ValueError, TypeError, KeyError, AttributeError):  # the last three from keys that lack a part
+            continue
+        return
+    raise NotTrusted("signature", "its signature is not by a known key")
+
+
+def _header(token: str) -> dict[str, Any]:
+    peek_claims(token)
+    from jose import jwt
+
+    return dict(jwt.get_unverified_header(token))
 
 
 def _decoded(segment: str) -> bytes:

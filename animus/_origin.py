@@ -30,7 +30,7 @@ class Origin(NamedTuple):
 def origin_of(url: str) -> Origin:
     """Give the origin of an absolute http(s) URL.
 
-    Read with urllib3's parser, because that one decides where a request goes: two parsers can be made to disagree.
+    Read with urllib3's parser, because requests prepares URLs with that one: two parsers can be made to disagree.
 
     Raises:
         ValueError: no http(s) URL, or no host, or a bad port.

@@ -38,6 +38,8 @@ class Secret(str):
 
 def scrub(text: str, secrets: Iterable[str] = ()) -> str:
     """Give ``text`` without anything that looks like a token, and without ``secrets`` and their parts."""
+    # first, since the parts of a secret, taken out of another token that shares some, would leave the rest of that
+    text = _BEARER.sub(rf"\1\2{REDACTED}", _JWT.sub(REDACTED, text))
     for secret in secrets:
         if len(secret) < _SHORTEST_SECRET:
             continue
@@ -47,7 +49,7 @@ def scrub(text: str, secrets: Iterable[str] = ()) -> str:
             for part in parts[1:]:
                 if len(part) >= _SHORTEST_SECRET:
                     text = text.replace(part, REDACTED)
-    return _BEARER.sub(rf"\1\2{REDACTED}", _JWT.sub(REDACTED, text))
+    return text
 
 
 def scrub_deep(value: Any, secrets: Iterable[str] = ()) -> Any:

@@ -23,18 +23,20 @@ from animus.conversation.imaging import make_image
 from animus.conversation.room import Room
 from animus.errors import ConfigurationError
 from animus.events import Emitter, Receiver, Subscription
+from animus.http.adapter import AnimusAdapter
 from animus.http.timeouts import Timeouts
 from animus.refresh.manager import TokenManager
 from animus.resources.images import GeneratedImage, checked_prompt
 from animus.resources.media import Media
 from animus.sources.env import default_source
 from animus.sources.make import as_token_source
+from animus.tokens.token import LiveKitDetails
 from animus.transport.policy import RetryPolicy
 from animus.transport.session import AnimusSession
 
 DEFAULT_API_BASE_URL = "https://api.animusai.co/v3"
 _CONVERSATION_HISTORY = 50
-_COPIED_FROM_SESSION = ("headers", "proxies", "verify", "cert", "hooks", "params", "trust_env", "max_redirects")
+_COPIED_FROM_SESSION = ("headers", "proxies", "verify", "cert", "params", "trust_env", "max_redirects")
 
 
 def new_id(prefix: str) -> str:
@@ -94,8 +96,9 @@ class AnimusClient:
         self._clock = clock or SYSTEM_CLOCK
         self._random = random or random_module.Random()
         self._allow_insecure_http = allow_insecure_http
-        self.api_base_url = _base_url("api_base_url", api_base_url or os.environ.get("ANIMUS_API_BASE_URL") or DEFAULT_API_BASE_URL, allow_insecure_http)
-        self.rest_base_url = _base_url("rest_base_url", rest_base_url or _rest_base_url(self.api_base_url), allow_insecure_http)
+        api_base_url = api_base_url or os.environ.get("ANIMUS_API_BASE_URL") or DEFAULT_API_BASE_URL
+        self.api_base_url: str = _base_url("api_base_url", api_base_url, allow_insecure_http)
+        self.rest_base_url: str = _base_url("rest_base_url", rest_base_url or _rest_base_url(self.api_base_url), allow_insecure_http)
         self._chat_config = None if chat is None else ChatConfig.make(chat, "chat")
         self._vision_config = None if vision is None else VisionConfig.make(vision, "vision")
         self._retry = RetryPolicy.make(retry)
@@ -116,8 +119,8 @@ class AnimusClient:
         if session is not None:
             _take_over(self._session, session)
         self._conversations: weakref.WeakSet[Conversation] = weakref.WeakSet()  # a server makes many
-        self.chat = self._new_conversation(self._chat_config)
-        self.media = Media(self._session, self._vision_config)
+        self.chat: Conversation = self._new_conversation(self._chat_config)
+        self.media: Media = Media(self._session, self._vision_config)
 
     def _source_from(self, token_source: Any, token_provider_url: str | None) -> Any:
         if token_source is not None and token_provider_url is not None:
@@ -258,6 +261,18 @@ class AnimusClient:
         """
         self._manager.clear()
 
+    def get_livekit_details(self, context: str = "voice") -> LiveKitDetails:
+        """Give server and token for a realtime voice room, as they come with a token from the token provider.
+
+        What was fetched is kept until shortly before it ends, whatever becomes of the token for the API.
+
+        Raises:
+            ValueError: ``context`` is not ``"voice"``. Nothing is sent.
+            AuthenticationError: there is no token, or no details come with it (``no_livekit``).
+        """
+        limit = self._session.timeouts.deadline
+        return self._manager.livekit(context, None if limit is None else self._clock.monotonic() + limit)
+
     def for_identity(self, identity: str, token_source: Any = None) -> AnimusClient:
         """Give another user's client on the same connections, with a token, history and receivers of its own.
 
@@ -380,9 +395,10 @@ def _take_over(ours: AnimusSession, theirs: requests.Session) -> None:
     for name in _COPIED_FROM_SESSION:
         value = getattr(theirs, name)
         setattr(ours, name, copy.copy(value))
+    ours.hooks = {event: list(hooks) for event, hooks in theirs.hooks.items()}
     for cookie in theirs.cookies:
         ours.cookies.set_cookie(copy.copy(cookie))
-    if not isinstance(theirs, AnimusSession):
-        for prefix, adapter in theirs.adapters.items():
-            if type(adapter) is not requests.adapters.HTTPAdapter:  # the default ones do not know our limits
-                ours.mount(prefix, adapter)
+    for prefix, adapter in theirs.adapters.items():
+        # requests' own ones do not know our limits, and ours are there
+        if type(adapter) is not requests.adapters.HTTPAdapter and not isinstance(adapter, AnimusAdapter):
+            ours.mount(prefix, adapter)

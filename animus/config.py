@@ -174,7 +174,8 @@ class TurnConfig(_Setting):
                 continue
             _check.seconds(where + name, value)
             if value > _LONGEST_DELAY:
-                raise _check.refuse(where + name, value, f"at most {_LONGEST_DELAY:g} seconds", hint="Durations are seconds here; JavaScript's are milliseconds")
+                hint = "Durations are seconds here; JavaScript's are milliseconds"
+                raise _check.refuse(where + name, value, f"at most {_LONGEST_DELAY:g} seconds", hint)
         low, high = self.min_delay, self.max_delay
         low = (0.5 if high is None else min(0.5, high)) if low is None else low
         high = max(3.0, low) if high is None else high

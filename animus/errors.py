@@ -122,6 +122,7 @@ class TokenSourceError(AuthenticationError):
             ``no_exp``, ``expired``, ``unreachable``, ``timeout``, ``tls``, ``too_large``, ``not_available``, ``failed``.
         status: The HTTP status the source answered, or None.
         retry_after: Seconds the source asked to wait, or None.
+        failures: For a chain of sources: what each of those it asked ended in, as ``(name, TokenSourceError)``, in order.
     """
 
     def __init__(
@@ -132,12 +133,14 @@ class TokenSourceError(AuthenticationError):
         source: str | None = None,
         status: int | None = None,
         retry_after: float | None = None,
+        failures: tuple[tuple[str, TokenSourceError], ...] = (),
         hint: str | None = None,
         attempts: int | None = None,
     ) -> None:
         super().__init__(message, reason=reason, status=status, hint=hint, attempts=attempts)
         self.source = source
         self.retry_after = retry_after
+        self.failures = failures
 
     def _details(self) -> list[str]:
         details = [f"reason: {self.reason}"]

@@ -22,11 +22,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar, overload
 
-from blinker import Namespace, NamedSignal
+from blinker import NamedSignal, Namespace
 
 from animus import _fork
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 _signals = Namespace()
 
 
@@ -415,8 +415,8 @@ class Subscription:
     def __init__(self, emitter: Emitter, event_name: str, receiver: Receiver, call: Receiver) -> None:
         self._emitter = emitter
         self._call = call  # the receiver, or what calls it once
-        self.event_name = event_name
-        self.receiver = receiver
+        self.event_name: str = event_name
+        self.receiver: Receiver = receiver
 
     def cancel(self) -> None:
         """Stop calling the receiver; a second call does nothing."""

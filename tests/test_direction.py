@@ -40,6 +40,8 @@ _OWNERS = {
     "django": {"server"},
     "flask": {"emulator", "server"},
     "werkzeug": {"emulator", "server"},
+    "limits": {"server"},
+    "waitress": {"cli"},
     "click": {"cli"},
     "rich": {"cli"},
     "pytest": {"testing"},

@@ -6,7 +6,9 @@ import doctest
 import importlib
 import pkgutil
 import re
+import sys
 import textwrap
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,8 +46,10 @@ def _examples(page: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("page", [page for page in _PAGES if list(_examples(page))], ids=lambda page: page.stem)
-def test_examples_of_a_page_run(page: Path, emulator: Emulator) -> None:
-    namespace: dict[str, Any] = {"__name__": page.stem}
+def test_examples_of_a_page_run(page: Path, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType(f"example_{page.stem}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)  # dataclasses look there for the names of annotations
+    namespace = module.__dict__
     try:
         for example in _examples(page):
             exec(compile(example.replace(_PROVIDER, emulator.token_url), str(page), "exec"), namespace)

@@ -15,10 +15,10 @@ import animus
 
 _ROOT = Path(__file__).parent.parent
 _PACKAGE = Path(animus.__file__).parent
-_DISTRIBUTIONS = {"jose": "python-jose", "flask_cors": "flask-cors"}  # import name -> name on the index, where they differ
+_DISTRIBUTIONS = {"jose": "python-jose"}  # import name -> name on the index, where they differ
 _EXTRAS_OF = {  # room -> extras whose packages it may import
     "batch": ("batch", "distributed"),
-    "cli": ("cli",),
+    "cli": ("cli", "token-server"),
     "emulator": ("emulator",),
     "server": ("django", "flask", "server"),
     "stores": ("file", "keyring", "redis"),
@@ -35,7 +35,7 @@ def _config(name: str) -> ConfigParser:
 
 def _requirements(text: str) -> dict[str, str]:
     """Give lines such as ``name[extra]>=1.0`` as name -> rest."""
-    split = (re.fullmatch(r"([\w-]+)(?:\[[\w,]+\])?(.*)", line.strip()) for line in text.splitlines() if line.strip())
+    split = (re.fullmatch(r"([\w-]+)(?:\[[\w,-]+\])?(.*)", line.strip()) for line in text.splitlines() if line.strip())
     return {match[1]: match[2] for match in split if match}
 
 

@@ -12,6 +12,7 @@ from animus.cli import failures
 from animus.cli.ask import ask
 from animus.cli.demo import demo
 from animus.cli.emulator import emulator
+from animus.cli.token_server import token_server
 
 
 @click.group(
@@ -26,6 +27,7 @@ def animus() -> None:
 animus.add_command(ask)
 animus.add_command(demo)
 animus.add_command(emulator)
+animus.add_command(token_server)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -37,7 +37,7 @@ class Exchange:
     def __init__(self, room: Room, plan: Plan) -> None:
         self._room = room
         self._plan = plan
-        self.conversation_id = room.new_id("conv")
+        self.conversation_id: str = room.new_id("conv")
         self._lock = threading.Lock()
         self._cut = threading.Event()
         self._cancellation = Cancellation()

@@ -16,7 +16,6 @@ from animus._clock import SYSTEM_CLOCK, Clock
 from animus.conversation.messages import CONTINUE, ChatMessage, now_text, read_messages, read_stored
 from animus.errors import ConfigurationError
 
-
 _FORMAT = "animus-chat-history"
 _VERSION = 1
 
@@ -255,10 +254,12 @@ def window_of(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
 
 
 def _join(first: ChatMessage, second: ChatMessage) -> ChatMessage:
-    separator = second.separator if second.separator is not None else " "
+    content = first.content or second.content
+    if first.content and second.content:
+        content = f"{first.content}{' ' if second.separator is None else second.separator}{second.content}"
     return replace(
         first,
-        content=f"{first.content or ''}{separator}{second.content or ''}" if first.content and second.content else first.content or second.content,
+        content=content,
         tool_calls=second.tool_calls or first.tool_calls,
         compliance_violations=second.compliance_violations or first.compliance_violations,
     )

@@ -83,6 +83,8 @@ class ChatMessage:
         """Give it as it is stored: an assistant's think blocks moved from the content to the reasoning."""
         if self.role != "assistant" or not isinstance(self.content, str):
             return self
+        if self.content and "<" not in self.content and self.content == self.content.strip():
+            return self
         text, blocks = split_thinking(self.content)
         return replace(self, content=text or None, reasoning=join_reasoning(self.reasoning, blocks))
 
@@ -229,7 +231,8 @@ def sent_tool_calls(completion: ChatCompletion) -> tuple[Mapping[str, Any], ...]
     calls = []
     for call in completion.tool_calls or ():
         out: dict[str, Any] = {} if call.id is None else {"id": call.id}
-        calls.append({**out, "type": call.type or "function", "function": {"name": call.function.name, "arguments": call.function.arguments}})
+        function = {"name": call.function.name, "arguments": call.function.arguments}
+        calls.append({**out, "type": call.type or "function", "function": function})
     return tuple(calls)
 
 
@@ -243,5 +246,7 @@ def answer_of(completion: ChatCompletion) -> ChatMessage:
         reasoning=completion.reasoning,
         compliance_violations=tuple(completion.compliance_violations),
     )
+    if "<" not in content:
+        return said
     clean = said.cleaned()
     return clean if clean.reasoning != said.reasoning else said

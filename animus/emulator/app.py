@@ -21,7 +21,7 @@ from animus.emulator.reply import plain_reply
 from animus.emulator.state import EmulatorState
 from animus.emulator.wire_json import encode_json
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _ANY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _PREFIXES = ("/v2", "/v3")

@@ -9,11 +9,13 @@ import socket
 from typing import Any
 
 from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from animus import _fork
+from animus.http.express import Routes, express_send, untouched
 from animus.http.watchdog import Guard, current_guard
 
 POOL_SIZE = 100  # idle connections kept for one host; a queue of that length costs nothing, a reconnect does
@@ -26,6 +28,7 @@ for _option, _value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 60), ("TCP_KEEPC
 
 
 _URLLIB3 = "urllib3.connection"
+_TOGETHER = 65536  # bytes of body that are worth copying to save a system call
 
 
 class _Guarded:
@@ -34,6 +37,7 @@ class _Guarded:
     sock: Any
     timeout: float | None
     _guard: Guard | None = None
+    _held: bytes | None = None
 
     def _new_conn(self) -> Any:
         guard = current_guard()
@@ -55,12 +59,29 @@ class _Guarded:
         """Give a way to a socket that was just connected."""
         return SocketOf(sock)
 
-    def request(self, *args: Any, **kwargs: Any) -> Any:
+    def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Send a request; head and small body leave together: one system call, one TLS record, less to pay."""
         guard = current_guard()
         if guard is not None:
             self._guard = guard
             guard.attach(self)
-        return super().request(*args, **kwargs)  # type: ignore[misc]
+        # what a generator or file gives is sent as it comes
+        together = type(body) is bytes and len(body) <= _TOGETHER
+        self._held = b"" if together else None
+        try:
+            super().request(method, url, body, *args, **kwargs)  # type: ignore[misc]
+            held, self._held = self._held, None
+            if held:
+                super().send(held)  # type: ignore[misc]
+        finally:
+            self._held = None
+
+    def send(self, data: Any) -> None:
+        """Send ``data``, or keep it until the request is whole."""
+        if self._held is not None and type(data) is bytes:
+            self._held += data
+        else:
+            super().send(data)  # type: ignore[misc]
 
     def getresponse(self) -> Any:
         if self._guard is not None and self.sock is not None:
@@ -171,6 +192,7 @@ class AnimusAdapter(HTTPAdapter):
     """
 
     def __init__(self, pool_size: int = POOL_SIZE) -> None:
+        self._routes = Routes()
         super().__init__(pool_connections=10, pool_maxsize=pool_size, max_retries=0, pool_block=False)
         _fork.register(self)
 
@@ -178,6 +200,25 @@ class AnimusAdapter(HTTPAdapter):
         pool_kwargs.setdefault("socket_options", [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), *_KEEPALIVE])
         super().init_poolmanager(connections, maxsize, block, **pool_kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def send(
+        self,
+        request: Any,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: Any = True,
+        cert: Any = None,
+        proxies: Any = None,
+    ) -> Any:
+        """As :meth:`requests.adapters.HTTPAdapter.send`; by the short way where no proxy and no other tool is in between."""
+        if proxies and select_proxy(request.url, proxies) or not untouched() or not isinstance(cert, (str, tuple, type(None))):
+            return super().send(request, stream=stream, timeout=timeout, verify=verify, cert=cert, proxies=proxies)
+        return express_send(self, self._routes, request, timeout, verify, cert)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._routes.clear()
+        super().close()
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
         proxy_kwargs.setdefault("socket_options", _KEEPALIVE)
@@ -187,10 +228,12 @@ class AnimusAdapter(HTTPAdapter):
         return manager
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        self._routes = Routes()
         super().__setstate__(state)
         _fork.register(self)
 
     def _reset_after_fork(self) -> None:
         # not close(): shutting a TLS connection here would write to the parent's stream (psf/requests#1906)
         self.proxy_manager = {}
+        self._routes = Routes()
         self.init_poolmanager(self._pool_connections, self._pool_maxsize, block=self._pool_block)

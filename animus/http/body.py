@@ -16,7 +16,7 @@ from animus.http.failure import limit_hint, sort_failure
 from animus.http.timeouts import Deadline, Timeouts
 from animus.http.watchdog import Guard
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _PIECE = 65536
 _FINISH = 0.05  # seconds the end of a body may take after its last event, before the connection is given up
@@ -137,7 +137,7 @@ class BodyStream:
 
     def _failure(self, error: Exception | None) -> StreamInterruptedError | StreamTimeoutError:
         where = bare_url(self._response.url)
-        limit = self._guard.fired if self._guard is not None else None
+        limit = self._guard.exceeded() if self._guard is not None else None
         failure = sort_failure(error) if error is not None else None
         if limit is None and failure is not None:
             limit = failure.limit

@@ -135,7 +135,7 @@ def _read(response: requests.Response, max_bytes: int, guard: Guard) -> bytes:
 
 
 def _failure(error: Exception, guard: Guard, timeout: float) -> Exception:
-    if guard.fired:
+    if guard.exceeded():
         return PlainFailure("timeout", f"no complete answer within {timeout:g} s")
     failure = sort_failure(error)
     if failure.kind == "invalid":

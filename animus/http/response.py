@@ -88,7 +88,8 @@ class LazyResponse(requests.Response):
     @property
     def content(self) -> bytes:
         """The body; read at once, not through requests' chain of generators, with the same exceptions."""
-        if self._content is False and not self._content_consumed and self.status_code and self.raw is not None:
+        unread = self._content is False and not self._content_consumed and self.status_code and self.raw is not None
+        if unread and "iter_content" not in self.__dict__:  # the session watches a body of the caller's through that
             try:
                 self._content = self.raw.read(decode_content=True) or b""
             except ProtocolError as error:
@@ -100,7 +101,7 @@ class LazyResponse(requests.Response):
             except SSLError as error:
                 raise requests.exceptions.SSLError(error) from error
             self._content_consumed = True
-        return super().content  # type: ignore[return-value]
+        return super().content
 
 
 def sets_cookies(raw: Any) -> bool:

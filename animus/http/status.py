@@ -141,7 +141,8 @@ def bare_response(response: requests.Response, secrets: Iterable[str] = ()) -> r
     bare.request = without_authorization(response.request)
     bare.history = [bare_response(earlier, secrets) for earlier in response.history]
     bare.headers = CaseInsensitiveDict({name: scrub(value, secrets) for name, value in response.headers.items()})
-    content = response.content or b""
-    if any(secret.encode("utf-8", "replace") in content for secret in secrets):
-        bare._content = scrub(content.decode("utf-8", "replace"), secrets).encode()
+    text = (response.content or b"").decode("utf-8", "surrogateescape")
+    shown = scrub(text, secrets)
+    if shown != text:
+        bare._content = shown.encode("utf-8", "surrogateescape")
     return bare

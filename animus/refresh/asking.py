@@ -71,10 +71,10 @@ class Asking:
         return token
 
     def _token(self, ends_at: float, force: bool) -> Token:
-        request = TokenRequest(force=force, deadline=ends_at, identity=self._identity)
+        request = TokenRequest(force=force, deadline=ends_at, identity=self._identity, clock=self._clock)
 
         def once() -> Token:
-            return ask(self._source, request, name=self._name, clock=self._clock)
+            return ask(self._source, request, name=self._name)
 
         error: TokenSourceError
         try:

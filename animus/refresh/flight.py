@@ -21,7 +21,7 @@ from animus import _fork
 from animus._clock import Clock
 from animus.errors import AnimusError
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _GRACE = 0.25  # seconds that a worker in its caller's thread gets beyond the limit, to say itself what took so long
@@ -50,15 +50,18 @@ class Flight(Generic[T]):
     __slots__ = ("changed", "ending", "ends_at", "error", "forgotten", "leader", "led", "over", "renewal", "riders", "started_at", "value")
 
     def __init__(self, now: float, limit: float, *, renewal: bool = False) -> None:
-        self.renewal = renewal
-        self.started_at = now
-        self.ends_at = now + limit
-        self.forgotten = self.over = self.ending = self.led = False
+        self.renewal: bool = renewal
+        self.started_at: float = now
+        self.ends_at: float = now + limit
+        self.forgotten: bool = False
+        self.over: bool = False
+        self.ending: bool = False
+        self.led: bool = False
         self.leader: int | None = None
-        self.riders = 0
+        self.riders: int = 0
         self.value: T | None = None
         self.error: AnimusError | None = None
-        self.changed = threading.Event()
+        self.changed: threading.Event = threading.Event()
 
 
 class _Errand:

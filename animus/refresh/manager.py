@@ -12,15 +12,16 @@ from typing import Any, NamedTuple
 from animus import _check, _fork
 from animus._clock import SYSTEM_CLOCK, Clock
 from animus._secret import scrub
-from animus.errors import AnimusError, ConfigurationError, TokenSourceError
+from animus.errors import AnimusError, AuthenticationError, ConfigurationError, TokenSourceError
 from animus.events import Emitter, TokenCleared, TokenRefreshed, TokenRefreshFailed
 from animus.refresh.asking import Asking
 from animus.refresh.flight import Flight, Refusal, SingleFlight, copy_of
+from animus.refresh.realtime import CONTEXTS, Realtime, no_details
 from animus.refresh.shelf import Shelf
 from animus.sources.protocol import TokenSource
 from animus.stores.protocol import TokenStore, store_key
 from animus.tokens.reasons import failure
-from animus.tokens.token import Token
+from animus.tokens.token import LiveKitDetails, Token
 from animus.tokens.window import Phase, Window
 
 logger = logging.getLogger(__name__)
@@ -114,6 +115,7 @@ class TokenManager:
         self._held: _Held | None = None
         self._failed: _Failed | None = None
         self._rejected: str | None = None
+        self._realtime = Realtime(clock)
         self._renewals_failed = 0
         self._renew_not_before = float("-inf")
         _fork.register(self)
@@ -142,6 +144,21 @@ class TokenManager:
             return token
         return self._token(deadline)
 
+    def livekit(self, context: str = "voice", deadline: float | None = None) -> LiveKitDetails:
+        """Give valid LiveKit details. They come with tokens, but have a life of their own, and what is still valid stays.
+
+        Args:
+            context: ``"voice"``.
+            deadline: As for :meth:`token`.
+
+        Raises:
+            ValueError: there is no such context. The source is not asked.
+            AuthenticationError: no token could be had, or the source gives no details of that context with it (``no_livekit``).
+        """
+        if context not in CONTEXTS:
+            raise ValueError(f"there is no LiveKit context {context!r}; there are: {', '.join(CONTEXTS)}")
+        return self._realtime.fresh(context) or self._livekit(context, deadline)
+
     def invalidate(self, token: str) -> None:
         """Drop ``token``, which the API has refused, if it is still the current one; the source is then asked with ``force``.
 
@@ -163,6 +180,7 @@ class TokenManager:
         with self._lock:
             self._drop()
             self._failed = self._rejected = None
+            self._realtime.clear()
             self._flights.forget()
         if self._shelf is not None:
             self._shelf.clear()
@@ -191,6 +209,42 @@ class TokenManager:
                 self._hand_out(held)
                 return held.token
         return self._flights.join(self._ready, deadline)
+
+    def _livekit(self, context: str, deadline: float | None) -> LiveKitDetails:
+        """Give details that a flight brings, or those that are not yet over if it brings none."""
+        _fork.check_pid()
+        realtime = self._realtime
+        old = realtime.valid(context)
+        if old is not None and self._monotonic() < self._renew_not_before:
+            return old
+
+        def ready() -> Token | None:
+            if realtime.fresh(context) is not None or (not realtime.knows(context) and self._in_use()):
+                return _NOTHING[0]
+            failure = realtime.failure()
+            if failure is not None:
+                raise copy_of(failure)
+            return None
+
+        try:
+            # a token that a sibling has put into the store may have come with details that are over by now
+            for _ in range(1 if self._shelf is None else 2):
+                self._flights.join(ready, deadline)
+                found = realtime.fresh(context)
+                if found is not None or not realtime.knows(context):
+                    break
+        except AuthenticationError:
+            found = realtime.valid(context)
+            if found is None:
+                raise
+        found = found or realtime.valid(context)
+        if found is None:
+            raise no_details(context, self._name, came=realtime.knows(context))
+        return found
+
+    def _in_use(self) -> bool:
+        held = self._held
+        return held is not None and self._phase(held) is not Phase.OVER
 
     def _phase(self, held: _Held) -> Phase:
         return held.window.phase(wall=self._clock.time(), monotonic=self._monotonic())
@@ -267,9 +321,9 @@ class TokenManager:
         with self._lock:
             if flight.forgotten:
                 return None
-            held = self._held
-            in_use = held is not None and self._phase(held) is not Phase.OVER
+            in_use = self._in_use()
             if token is not None:
+                self._realtime.keep(token)
                 if flight.over and in_use:  # so late that others have brought a token meanwhile
                     return None
                 return self._take_over(token, in_use=in_use, elapsed=elapsed, background=flight.renewal)
@@ -278,10 +332,13 @@ class TokenManager:
                 logger.debug("no token from %s: %s", self._name, error.reason)
             else:
                 self._rejected = None  # said once; the next request starts anew
+            remembered_until = self._monotonic() + _MEMORY * self._rng.uniform(0.75, 1.25)
+            if not flight.over and getattr(error, "reason", None) not in _NOT_REMEMBERED:
+                self._realtime.fail(error, remembered_until)
+                if not in_use:
+                    self._failed = _Failed(error, remembered_until)
             if in_use:
                 self._back_off()
-            elif not flight.over and getattr(error, "reason", None) not in _NOT_REMEMBERED:
-                self._failed = _Failed(error, self._monotonic() + _MEMORY * self._rng.uniform(0.75, 1.25))
         if flight.over:
             return None
         return functools.partial(self._emit, TokenRefreshFailed(source=self._name, error=copy_of(error), background=in_use))

@@ -22,7 +22,7 @@ from animus.transport.call import Cancellation
 from animus.transport.policy import RetryPolicy
 from animus.transport.session import AnimusSession
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 J = TypeVar("J", bound=Job)
 
 # looks in a row that find an unknown status and nothing that moves (replicate-python PR#460: polled for ever)

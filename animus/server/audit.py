@@ -11,7 +11,7 @@ from animus.events import Emitter, TokenIssued, TokenRefused
 from animus.server import users
 from animus.server.refusal import Refused
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 _LONGEST_ADDRESS = 60
 
 
@@ -24,7 +24,7 @@ class Audit:
     """
 
     def __init__(self, sender: Any) -> None:
-        self.emitter = Emitter(sender)
+        self.emitter: Emitter = Emitter(sender)
 
     def issued(self, user: Any, remote_address: str | None, reason: str) -> None:
         """Tell that ``user`` got a token."""

@@ -38,15 +38,15 @@ class CrossOrigin:
 
     def __init__(self, origins: Iterable[str] | str = (), *, credentials: bool = True, allow_headers: Iterable[str] = ()) -> None:
         origins = [origins] if isinstance(origins, str) else list(origins)
-        self.credentials = _check.boolean("credentials", credentials)
-        self.every_origin = "*" in origins
+        self.credentials: bool = _check.boolean("credentials", credentials)
+        self.every_origin: bool = "*" in origins
         if self.every_origin and credentials:
             raise ConfigurationError(
                 'origins="*" together with credentials would give every web page in the world the tokens of your signed-in users',
                 hint='List the exact origins of your pages, such as "https://app.example.com"; '
                 "or pass credentials=False if users sign in without cookies",
             )
-        self.origins = frozenset(_checked_origin(origin) for origin in origins if origin != "*")
+        self.origins: frozenset[str] = frozenset(_checked_origin(origin) for origin in origins if origin != "*")
         self._allow_headers = ", ".join((*_ALWAYS_ALLOWED, *map(_checked_header, _list("allow_headers", allow_headers))))
 
     def admits(self, headers: Headers) -> bool:

@@ -136,8 +136,9 @@ class TokenEndpoint:
             status, body, further = refused.status, _body_of(refused), _headers_of(refused)
         except Exception as error:  # a page for developers, as frameworks make them, shows what all variables hold
             logger.error("the token endpoint failed", exc_info=_loggable(error, headers))
-            refused = Refused("server_error")
-            status, body = refused.status, _body_of(refused)
+            failed = Refused("server_error")
+            self.issuer.audit.refused(failed, remote_address)
+            status, body = failed.status, _body_of(failed)
         return EndpointAnswer(status, self._headers(headers, further), encode(body))
 
     def _headers(
@@ -238,3 +239,8 @@ def _theirs(trace: TracebackType | None) -> TracebackType | None:
     while trace is not None and trace.tb_next is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("animus."):
         trace = trace.tb_next
     return trace
+
+
+def unconfigured() -> EndpointAnswer:
+    """Give the answer for when there is no endpoint to ask."""
+    return EndpointAnswer(500, (*_COMMON, ("Vary", "Origin")), encode(_body_of(Refused("server_error"))))

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 try:
     from flask import Blueprint, Response, request as current_request
-except ImportError as error:
-    raise ImportError('animus.server.flask needs Flask. Install it with: pip install "animus-client[flask]"', name="flask") from error
+except ImportError as _error:
+    raise ImportError('animus.server.flask needs Flask. Install it with: pip install "animus-client[flask]"', name="flask") from _error
 
 from werkzeug.exceptions import HTTPException
 

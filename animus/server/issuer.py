@@ -24,6 +24,7 @@ from animus.server.wire_json import encode
 from animus.sources.apikey import Key
 from animus.sources.variable import EnvironmentVariable
 from animus.stores.protocol import TokenStore
+from animus.tokens.reasons import HINTS
 from animus.tokens.token import Token
 
 logger = logging.getLogger(__name__)
@@ -187,7 +188,9 @@ class TokenIssuer:
         reason = str(getattr(error, "reason", type(error).__name__))
         level = logging.DEBUG if reason == self._warned else logging.WARNING
         self._warned = reason
-        logger.log(level, "no token for a user: %s", error)
+        # of the hints only ours: the others are for those who ask a back end, and this is one
+        hint = f". {error.hint}" if error.hint and reason not in HINTS.keys() - {"unauthorized"} else ""
+        logger.log(level, "the auth service (%s) gives no token: %s: %s%s", self._source.name, reason, error.message, hint)
 
     def __enter__(self) -> TokenIssuer:
         return self

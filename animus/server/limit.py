@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from limits import RateLimitItem
     from limits.strategies import RateLimiter
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 MEMORY = "memory://"
 _PATIENCE = 10.0  # seconds for which a storage that failed is not asked again

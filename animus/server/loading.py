@@ -19,7 +19,7 @@ def load_function(field: str, spec: object) -> Callable[..., Any]:
     if callable(spec):
         return spec
     text = _check.text(field, spec).strip()
-    module_name, colon, name = text.partition(":") if ":" in text else text.rpartition(".")
+    module_name, _, name = text.partition(":") if ":" in text else text.rpartition(".")
     if not module_name or not name:
         raise _check.refuse(field, text, 'a function such as "package.module:function"', hint=f"{text!r} is none")
     try:

@@ -136,7 +136,7 @@ class ApiKeyTokenSource:
     def _ask(self, method: str, key: str, request: TokenRequest) -> Token:
         headers = {"Accept": "application/json", "apikey": key}
         exchange = self._exchange
-        answer = exchange.answer(method, self._url, name=self.name, timeout=self.timeout, deadline=request.deadline, headers=headers)
+        answer = exchange.answer(method, self._url, name=self.name, timeout=self.timeout, left=request.left, headers=headers)
         return self._read(answer, key)
 
     def _read(self, answer: PlainAnswer, key: str) -> Token:

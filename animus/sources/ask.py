@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from animus._cause import describe, safe_cause
-from animus._clock import Clock
 from animus._secret import scrub
 from animus.errors import TokenSourceError
 from animus.sources.protocol import TokenRequest, TokenSource
@@ -12,7 +11,7 @@ from animus.tokens.response import read_value
 from animus.tokens.token import Token
 
 
-def ask(source: TokenSource, request: TokenRequest, *, name: str, clock: Clock) -> Token:
+def ask(source: TokenSource, request: TokenRequest, *, name: str) -> Token:
     """Give the token that ``source`` has now.
 
     Args:
@@ -23,7 +22,7 @@ def ask(source: TokenSource, request: TokenRequest, *, name: str, clock: Clock) 
     """
     error: TokenSourceError
     try:
-        return read_value(source.fetch(request), now=clock.time(), source=name, opaque_ok=True)
+        return read_value(source.fetch(request), now=request.clock.time(), source=name, opaque_ok=True)
     except TokenSourceError as raised:
         error = _without_secrets(raised, name)
     except Exception as raised:

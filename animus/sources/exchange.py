@@ -36,28 +36,28 @@ class TokenExchange:
         self._signature = signature
         self._http = PlainHttp(clock)
 
-    def ask(self, method: str, url: str, *, name: str, timeout: float, deadline: float | None, **given: Any) -> Token:
+    def ask(self, method: str, url: str, *, name: str, timeout: float, left: float | None, **given: Any) -> Token:
         """Give the token that one request brings; arguments as for :meth:`answer`.
 
         Raises:
             TokenSourceError: there is no usable token in the answer, or no answer.
         """
-        return self.read(self.answer(method, url, name=name, timeout=timeout, deadline=deadline, **given), name)
+        return self.read(self.answer(method, url, name=name, timeout=timeout, left=left, **given), name)
 
-    def answer(self, method: str, url: str, *, name: str, timeout: float, deadline: float | None, **given: Any) -> PlainAnswer:
+    def answer(self, method: str, url: str, *, name: str, timeout: float, left: float | None, **given: Any) -> PlainAnswer:
         """Give the answer to one request, whatever it says.
 
         Args:
             name: The name of the source, for errors.
             timeout: Most seconds for the request.
-            deadline: The end of the flight on the monotonic clock, or None.
+            left: Seconds left for the flight, or None.
             given: ``headers``, ``cookies``, ``auth``, ``data``, ``json`` of the request. None of them is ever shown.
 
         Raises:
             TokenSourceError: there is no answer.
         """
-        if deadline is not None:
-            timeout = min(timeout, deadline - self._clock.monotonic())
+        if left is not None:
+            timeout = min(timeout, left)
         if timeout <= 0:
             raise failure("timeout", "there was no time left to ask the token provider", source=name)
         if given.get("auth") is None:

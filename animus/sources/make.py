@@ -31,6 +31,7 @@ def as_token_source(
       auth service gets the one of ``api_base_url``;
     * a function: a :class:`~animus.sources.function.CallableTokenSource`;
     * an ``http(s)`` URL: a :class:`~animus.sources.url.UrlTokenSource`;
+    * ``name:rest``: what the installed package with that name makes of the rest (:mod:`animus.sources.plugins`);
     * None: what the environment names.
 
     Raises:
@@ -39,7 +40,7 @@ def as_token_source(
     if value is None:
         return default_source(os.environ, allow_insecure_http=allow_insecure_http, api_base_url=api_base_url, clock=clock)
     if isinstance(value, str):
-        return _from_text(value, allow_insecure_http=allow_insecure_http, clock=clock)
+        return _at_home(_from_text(value, allow_insecure_http=allow_insecure_http, clock=clock), api_base_url)
     if isinstance(value, type):
         raise ConfigurationError(f"token_source is the class {value.__name__}, not an object of it", hint=f"Write {value.__name__}(…)")
     if isinstance(value, TokenSource):
@@ -56,10 +57,15 @@ def _from_text(text: str, *, allow_insecure_http: bool, clock: Clock) -> TokenSo
         from animus.sources.url import UrlTokenSource
 
         return UrlTokenSource(text, allow_insecure_http=allow_insecure_http, clock=clock)
+    if ":" in text:
+        from animus.sources.plugins import is_named, source_by_name
+
+        if is_named(text):
+            return source_by_name(text)
     raise _check.refuse(
         "token_source",
         text,
-        "an http(s) URL, a function or a source object",
+        'an http(s) URL, "name:rest" for a source that is installed, a function or a source object',
         hint="For a fixed token write StaticTokenSource(token), for an API key ApiKeyTokenSource(key)",
     )
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+from animus._clock import SYSTEM_CLOCK, Clock
 from animus.tokens.token import Token
 
 
@@ -15,13 +16,20 @@ class TokenRequest:
 
     Attributes:
         force: True if a token that was handed out before has been refused: give a new one, not a cached one.
-        deadline: The time on ``time.monotonic()`` by which the flight should be over, or None.
+        deadline: The time on ``clock.monotonic()`` by which the flight should be over, or None.
         identity: Whom the token is for, as given to the client; None for a client without one.
+        clock: The client's time: that of the system, but in tests.
     """
 
     force: bool = False
     deadline: float | None = None
     identity: str | None = None
+    clock: Clock = field(default=SYSTEM_CLOCK, repr=False, compare=False)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds left until the deadline, perhaps less than none; None without one."""
+        return None if self.deadline is None else self.deadline - self.clock.monotonic()
 
 
 @runtime_checkable

@@ -117,7 +117,7 @@ class UrlTokenSource:
             self._url,
             name=self.name,
             timeout=self.timeout,
-            deadline=request.deadline,
+            left=request.left,
             headers=self._headers_now(request.force),
             **now,
         )

@@ -224,6 +224,8 @@ def _livekit(beside: Mapping[str, Any]) -> dict[str, LiveKitDetails]:
     contexts = beside.get("livekit")
     if not isinstance(contexts, Mapping):
         return {}
+    if isinstance(contexts.get("url"), str):  # an older form, without a context
+        contexts = {"voice": contexts, **contexts}
     found = {}
     for context, details in contexts.items():
         if not isinstance(context, str) or not isinstance(details, Mapping):

@@ -58,7 +58,7 @@ class LimitWatch:
 
     def __init__(self, limits: ToolLimits, clock: Clock) -> None:
         self.limits = limits
-        self.rounds = 0
+        self.rounds: int = 0
         self._clock = clock
         self._began: float | None = None
         self._calls: Counter[tuple[str, str]] = Counter()

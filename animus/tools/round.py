@@ -19,7 +19,7 @@ from animus.tools.result import ToolResult, error_text, result_text
 from animus.tools.toolbox import Toolbox
 from animus.tools.work import Crew, Outcome
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 CANCELLED = "Cancelled: this call was not made."
 _UNKNOWN = "Cancelled: this call was begun; what came of it is not known."

@@ -54,10 +54,10 @@ class Toolbox:
         self._definitions: dict[str, dict[str, Any]] = {}
         for index, given in enumerate(_listed(tools)):
             self._add(given, f"tools[{index}]")
-        self.parallel = _at_once(parallel)
-        self.raise_errors = _check.boolean("raise_errors", raise_errors)
-        self.before = _hook("before", before)
-        self.after = _hook("after", after)
+        self.parallel: int = _at_once(parallel)
+        self.raise_errors: bool = _check.boolean("raise_errors", raise_errors)
+        self.before: Any = _hook("before", before)
+        self.after: Any = _hook("after", after)
 
     def _add(self, given: Any, where: str) -> None:
         function = None if isinstance(given, Mapping) else Tool.of(_callable(given, where))

@@ -11,6 +11,7 @@ import requests
 from animus.errors import ApiError, StreamTimeoutError
 from animus.http.body import BodyStream
 from animus.http.failure import LimitExceeded, conceal, connection_error, limit_hint
+from animus.http.response import LazyResponse
 from animus.http.status import api_error, request_id_of
 from animus.http.timeouts import Timeouts
 from animus.models.answer import HttpInfo
@@ -34,7 +35,7 @@ class ApiAnswer:
         response = self.response
         return HttpInfo(
             status=response.status_code,
-            headers=response.headers,
+            headers=response.raw.headers if type(response) is LazyResponse else response.headers,
             elapsed=response.elapsed.total_seconds(),
             attempts=self.call.attempts,
         )
@@ -99,9 +100,8 @@ def call_api(
     fields = {"Accept": "text/event-stream" if stream else "application/json", **(headers or {})}
     if body is not None:
         fields["Content-Type"] = "application/json"
-    session.under(call)
     try:
-        response = session.request(method, path, params=params, data=body, headers=fields, stream=stream)
+        response = session.call_api(call, method, path, headers=fields, body=body, params=params)
     except FAILURES as error:
         raise _no_answer(error, session, call) from error
     answer = ApiAnswer(response, call)

@@ -32,7 +32,7 @@ from animus.transport.policy import IDEMPOTENT, repeats_failure, repeats_status
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 Exchange = Callable[[requests.PreparedRequest, Call], requests.Response]
 _Outcome = Union[requests.Response, "_Unsuccessful"]
 # what an exchange may raise that is a failure of the exchange

@@ -24,7 +24,7 @@ class Cancellation:
     __slots__ = ("event", "guard", "sleeping")
 
     def __init__(self) -> None:
-        self.event = threading.Event()
+        self.event: threading.Event = threading.Event()
         self.guard: Guard | None = None
         self.sleeping: threading.Event | None = None
 
@@ -87,19 +87,19 @@ class Call:
         streaming: bool = False,
         cancellation: Cancellation | None = None,
     ) -> None:
-        self.timeouts = timeouts
-        self.policy = policy
-        self.deadline = Deadline(timeouts.deadline, clock)
-        self.attempts = 0
-        self.repeats = 0
-        self.renewed = False
-        self.resource = resource
-        self.streaming = streaming
-        self.cancellation = cancellation
+        self.timeouts: Timeouts = timeouts
+        self.policy: RetryPolicy = policy
+        self.deadline: Deadline = Deadline(timeouts.deadline, clock)
+        self.attempts: int = 0
+        self.repeats: int = 0
+        self.renewed: bool = False
+        self.resource: bool = resource
+        self.streaming: bool = streaming
+        self.cancellation: Cancellation | None = cancellation
         self.guard: Guard | None = None
         self.send_kwargs: dict[str, Any] = {}
         # made once, where the call begins: a new key with each attempt is worse than none (gocardless-pro-python#12)
-        self.idempotency_key = IdempotencyKey(secrets.token_hex(16)) if policy.idempotency_header else None
+        self.idempotency_key: IdempotencyKey | None = IdempotencyKey(secrets.token_hex(16)) if policy.idempotency_header else None
 
     def release(self) -> None:
         """Let go of the last attempt's connection, whose body nobody will read."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import datetime
 import random
 import re
 import threading
+import time
 from collections.abc import Iterator
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
@@ -28,12 +31,14 @@ from animus._version import __version__
 from animus.events import Emitter
 from animus.http.adapter import AnimusAdapter
 from animus.http.failure import LimitExceeded, sort_failure, without_authorization
+from animus.http.response import LazyResponse, sets_cookies
 from animus.http.timeouts import Timeouts
 from animus.http.watchdog import Guard, Watchdog, guarded_by
 from animus.transport.attempts import FAILURES, Attempts
-from animus.transport.bearer import BearerAuth, carried_token, due_by
+from animus.transport.bearer import BearerAuth, BearerValue, carried_token, due_by
 from animus.transport.budget import RetryBudget
 from animus.transport.call import Call
+from animus.transport.express import REDIRECT_STATI, Templates, send_is_untouched
 from animus.transport.pauses import Pauses
 from animus.transport.policy import RetryPolicy
 
@@ -113,6 +118,7 @@ class AnimusSession(requests.Session):
         self, emitter: Emitter, clock: Clock, rng: random.Random, watchdog: Watchdog, budget: RetryBudget, pauses: Pauses
     ) -> None:
         self._slot = _CallSlot()
+        self._templates = Templates()
         self._pauses = pauses
         self._emitter = emitter
         self._clock = clock
@@ -256,7 +262,9 @@ class AnimusSession(requests.Session):
             for earlier in (*response.history, response):
                 extract_cookies_to_jar(self.cookies, earlier.request or request, earlier.raw)
         response._next = None
-        if follow:
+        if response.status_code not in REDIRECT_STATI:
+            pass
+        elif follow:
             response = self._follow(request, response, call, kwargs)
         elif response.is_redirect:
             following: Any = self.resolve_redirects(response, request, yield_requests=True, **kwargs)
@@ -274,7 +282,7 @@ class AnimusSession(requests.Session):
         limit = call.limit()
         try:
             if limit is None and call.cancellation is None and not call.streaming:
-                response = super().send(hop, allow_redirects=False, **call.send_kwargs)
+                response = self._hop(hop, call.send_kwargs)
             else:
                 response = self._guarded(hop, call, limit)
         except requests.RequestException as error:
@@ -283,6 +291,20 @@ class AnimusSession(requests.Session):
             raise
         if response.request is hop:
             response.request = request
+        return response
+
+    def _hop(self, request: PreparedRequest, kwargs: dict[str, Any]) -> Response:
+        """Do what ``requests.Session.send`` does without hooks and redirects; itself, if somebody has put his own in its place."""
+        if not send_is_untouched(self):
+            return super().send(request, allow_redirects=False, **kwargs)
+        adapter = self.get_adapter(url=request.url or "")
+        start = time.perf_counter()
+        response = adapter.send(request, **kwargs)
+        response.elapsed = datetime.timedelta(seconds=time.perf_counter() - start)
+        if type(response) is not LazyResponse or sets_cookies(response.raw):
+            extract_cookies_to_jar(self.cookies, request, response.raw)
+        if not kwargs["stream"]:
+            response.content  # noqa: B018  # a body that breaks off is a failure of this exchange
         return response
 
     def _guarded(self, request: PreparedRequest, call: Call, limit: tuple[str, float] | None) -> Response:
@@ -302,7 +324,7 @@ class AnimusSession(requests.Session):
             if call.cancelled:
                 raise _cancelled(request)
             with guarded_by(guard):
-                response = super().send(request, allow_redirects=False, **kwargs)
+                response = self._hop(request, kwargs)
             if guard.fired:  # a body that ends with the connection looks complete when its socket is shut
                 raise _exceeded(guard.fired, request)
             if call.cancelled:
@@ -325,9 +347,11 @@ class AnimusSession(requests.Session):
 
     def _follow(self, request: PreparedRequest, response: Response, call: Call, kwargs: dict[str, Any]) -> Response:
         history: list[Response] = []
+        if request._cookies is None:  # from a template
+            request._cookies = RequestsCookieJar()
         redirects = self.resolve_redirects(response, request, **kwargs)
         while self._may_follow(response, call):
-            call.release()
+            _finish_redirect(call, response)
             self._slot.call = call  # for the send() that resolve_redirects makes
             try:
                 further = next(redirects, None)
@@ -350,11 +374,27 @@ class AnimusSession(requests.Session):
             return same_origin and _method_after(response.status_code, method) == method
         return same_origin or method in _FOLLOWED_ELSEWHERE
 
-    # ---- life ------------------------------------------------------------------------------------------
-
-    def under(self, call: Call) -> None:
-        """Have the next request of this thread belong to ``call``."""
+    def call_api(self, call: Call, method: str, path: str, *, headers: dict[str, str], body: bytes | None, params: Any) -> Response:
+        """Make a call of the package itself: as :meth:`request`, by the short way where that is the same."""
+        bearer = self.auth
+        request = None
+        if not params and isinstance(bearer, BearerAuth) and isinstance(path, str):
+            url = path if _ABSOLUTE.match(path) else f"{self.base_url}/{path.lstrip('/')}"
+            request = self._templates.prepared(self, method, url, headers, body)
+        if request is None:
+            self._slot.call = call
+            return self.request(method, path, params=params, data=body, headers=headers, stream=call.streaming)
+        assert isinstance(bearer, BearerAuth)
+        if bearer.manager is not None and bearer.allows(request.url):
+            request.headers["Authorization"] = BearerValue("Bearer ")  # each attempt puts in the token of the moment
+        settings = self._templates.settings(self, request.url or "", call.streaming)
         self._slot.call = call
+        try:
+            return self.send(request, timeout=(call.timeouts.connect, call.timeouts.read), **settings)
+        finally:
+            self._slot.call = None
+
+    # ---- life ------------------------------------------------------------------------------------------
 
     @property
     def clock(self) -> Clock:
@@ -388,10 +428,22 @@ def _cancelled(request: PreparedRequest) -> requests.ConnectionError:
     return requests.ConnectionError("the call was cancelled", request=without_authorization(request))
 
 
+def _finish_redirect(call: Call, response: Response) -> None:
+    """Read the body of a redirect while the limit still holds, and let go of its connection."""
+    guard = call.guard
+    if guard is None:
+        return
+    with contextlib.suppress(*FAILURES, RuntimeError):  # resolve_redirects reads it again, and knows what to do then
+        response.content  # noqa: B018
+    call.release()
+    if guard.fired:
+        raise _exceeded(guard.fired, response.request)
+
+
 def _reach_foreign(response: Response, guard: Guard) -> None:
-    """Let a guard end the reading of a body that came through an adapter of somebody else."""
+    """Let a guard end the reading of a body whose connection is not one of ours: another adapter's, or a SOCKS proxy's."""
     shutdown = getattr(response.raw, "shutdown", None)
-    if shutdown is not None and not isinstance(getattr(response, "connection", None), AnimusAdapter):
+    if shutdown is not None and not guard.attached:
         guard.attach_shutdown(shutdown)
 
 

@@ -165,6 +165,10 @@ class Adapter:
         self.client.clear_auth_token()
         return True
 
+    def do_get_livekit_details(self, action: dict[str, Any]) -> object:
+        details = self.client.get_livekit_details(action["context"])
+        return {"url": details.url, "token": details.token}
+
     def do_update_chat_config(self, action: dict[str, Any]) -> object:
         self.client.update_chat_config(_chat(action["config"]))
         return True

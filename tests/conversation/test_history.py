@@ -336,7 +336,10 @@ def test_a_saved_history_comes_back(tmp_path: Any) -> None:
         ('{"messages": []}', "is not a saved history"),
         ('{"format": "animus-chat-history", "version": 2}', "saved in version 2 of the format; this package reads up to 1"),
         ('{"format": "animus-chat-history", "version": 1, "size": -1}', "has no valid size"),
-        ('{"format": "animus-chat-history", "version": 1, "size": 3, "messages": [{"role": "user"}]}', r"history\[0\] \(user\) has no content"),
+        (
+            '{"format": "animus-chat-history", "version": 1, "size": 3, "messages": [{"role": "user"}]}',
+            r"history\[0\] \(user\) has no content",
+        ),
     ],
 )
 def test_a_file_that_is_none_of_ours(tmp_path: Any, text: str, said: str) -> None:
@@ -352,9 +355,18 @@ _TEXT = st.sampled_from(["a", "b", "c", "<think>t</think>d"])
 _MESSAGES = st.one_of(
     _TEXT.map(user),
     _TEXT.map(assistant),
-    st.builds(lambda text, ids: {**assistant(text), "tool_calls": [call(i) for i in ids]}, _TEXT, st.lists(st.sampled_from("123"), min_size=1, unique=True)),
+    st.builds(
+        lambda text, ids: {**assistant(text), "tool_calls": [call(i) for i in ids]},
+        _TEXT,
+        st.lists(st.sampled_from("123"), min_size=1, unique=True),
+    ),
     st.sampled_from("123").map(tool),
-    st.builds(lambda text, group, sep: piece(text, 1, group=group, separator=sep), st.sampled_from("xyz"), st.sampled_from("gh"), st.sampled_from(" \n")),
+    st.builds(
+        lambda text, group, sep: piece(text, 1, group=group, separator=sep),
+        st.sampled_from("xyz"),
+        st.sampled_from("gh"),
+        st.sampled_from(" \n"),
+    ),
 )
 
 

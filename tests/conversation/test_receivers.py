@@ -135,20 +135,33 @@ def test_a_receiver_may_use_the_client(make_client: ClientMaker, emulator: Emula
 def test_a_receiver_may_wait_for_another_thread_that_uses_the_client(make_client: ClientMaker, emulator: Emulator) -> None:
     """No lock is held while receivers are called: else this hangs."""
     client = client_with(make_client, emulator)
-    emulator.script([{**TURNS, "next": False}])
-    names = ("message_start", "message_complete", "turns_complete")
+    emulator.script([{"content": "b", "when": {"contains": "elsewhere"}, "times": None}])
+    emulator.script([{"content": "a", "next": True, "when": {"contains": "Hello"}}, "c"])
+    names = ("message_start", "message_complete")
     done: list[str] = []
+    inside: list[bool] = []
 
     def use_elsewhere(event: Any) -> None:
-        thread = threading.Thread(target=lambda: (client.chat.cancel_pending_turns, client.chat.get_chat_history(), repr(client.chat)))
+        if inside:
+            return
+        inside.append(True)
+
+        def use() -> None:
+            client.update_chat_config({"temperature": 0.5})
+            client.chat.set_chat_history(client.chat.get_chat_history())
+            client.chat.send("from elsewhere", history=False, auto_turn=False)
+            client.clear_auth_token()
+
+        thread = threading.Thread(target=use)
         thread.start()
         thread.join(10)
         assert not thread.is_alive()
+        inside.clear()
         done.append(event.name)
 
     for name in names:
         client.on(name, use_elsewhere)
-    client.chat.send("Hello", auto_turn=True)
+    client.chat.send("Hello")
     assert set(done) == set(names)
 
 

@@ -91,7 +91,8 @@ def conversations(draw: st.DrawFn) -> list[ChatMessage]:
         if kind == "turns":
             group = {"group_id": f"g{number}", "total_in_group": 3}
             for index in range(draw(st.integers(1, 3))):
-                messages.append({**assistant(draw(_TEXTS)), **group, "message_index": index, "separator": draw(st.sampled_from([" ", "\n"]))})
+                separator = draw(st.sampled_from([" ", "\n"]))
+                messages.append({**assistant(draw(_TEXTS)), **group, "message_index": index, "separator": separator})
         elif kind == "tools":
             messages.append({**assistant(draw(st.sampled_from([None, "d"]))), "tool_calls": [call(str(number))]})
             messages.append(tool(str(number)))

@@ -52,7 +52,8 @@ def test_a_streamed_answer(client: AnimusClient, emulator: Emulator) -> None:
     assert heard.names == ["message_start", tokens, tokens, progress, tokens, tokens, progress, "message_complete"]
     assert heard.contents(progress) == ["0123456789" * 2, "0123456789" * 4]
     assert [event.is_complete for event in heard.named(progress)] == [False, False]
-    assert {(e.conversation_id, e.chat_id, e.message_type) for e in heard.events} == {(reply.conversation_id, client.chat.chat_id, "regular")}
+    belongs = {(e.conversation_id, e.chat_id, e.message_type) for e in heard.events}
+    assert belongs == {(reply.conversation_id, client.chat.chat_id, "regular")}
     assert heard.events[0].content == "Hello"
     complete = heard.events[-1]
     assert (complete.content, complete.finish_reason, complete.compliance_violations) == (reply.text, "stop", ("gore",))

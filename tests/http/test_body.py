@@ -150,6 +150,16 @@ def test_closing_ends_a_blocked_read_quietly(
     reader.body.close()
 
 
+def test_closing_ends_a_read_through_an_adapter_of_somebody_else(serve_raw: ServeRaw, session_for: SessionFor) -> None:
+    session = session_for(serve_raw(_sending(CHUNKED_HEAD, chunked(EVENTS[0]), then=Peer.hold)))
+    session.mount("http://", requests.adapters.HTTPAdapter())
+    reader = Reader(_open(session))
+    assert reader.started.wait(10)
+    reader.body.close()
+    reader.over()
+    assert reader.error is None
+
+
 def test_closing_between_pieces_ends_the_loop(serve_raw: ServeRaw, session_for: SessionFor) -> None:
     body = _open(session_for(serve_raw(_sending(CHUNKED_HEAD, *map(chunked, EVENTS), LAST_CHUNK))))
     got = []

@@ -328,7 +328,8 @@ def test_what_json_cannot_say_is_refused(client: AnimusClient, emulator: Emulato
 def test_nothing_of_the_callers_is_changed(make_client: ClientMaker, stream: bool) -> None:
     client = make_client(chat={"history_size": 10})
     messages = [MappingProxyType(user("a")), MappingProxyType({"role": "assistant", "content": "", "tool_calls": [call("1")]})]
-    messages += [MappingProxyType({"role": "tool", "content": "x", "tool_call_id": "1"}), MappingProxyType(user([{"type": "text", "text": "b"}]))]
+    messages.append(MappingProxyType({"role": "tool", "content": "x", "tool_call_id": "1"}))
+    messages.append(MappingProxyType(user([{"type": "text", "text": "b"}])))
     parameters: dict[str, Any] = {"tools": [TOOL], "stop": ["x"], "extra_body": MappingProxyType({"seed": 1}), "tool_choice": dict(CHOICE)}
     before = copy.deepcopy(([dict(m) for m in messages], {**parameters, "extra_body": dict(parameters["extra_body"])}))
     answer = client.chat.completions(messages, stream=stream, **parameters)
@@ -377,7 +378,8 @@ def test_several_choices_are_kept(client: AnimusClient) -> None:
 
 
 def test_unknown_fields_and_odd_types_lose_no_paid_answer(client: AnimusClient, emulator: Emulator) -> None:
-    odd = {"id": 5, "usage": "many", "extra": [1], "choices": [{"message": {"role": "assistant", "content": "x", "turns": "y"}, "index": "0"}]}
+    choice = {"message": {"role": "assistant", "content": "x", "turns": "y"}, "index": "0"}
+    odd = {"id": 5, "usage": "many", "extra": [1], "choices": [choice]}
     emulator.script([{"json": odd}])
     answer = client.chat.completions(HELLO)
     assert (answer.text, answer.id, answer.usage, answer.turns, answer.raw) == ("x", None, None, [], odd)
@@ -513,7 +515,8 @@ def test_a_stream_as_text_and_as_its_end(client: AnimusClient, emulator: Emulato
 def test_streamed_calls_of_tools_and_thoughts(make_client: ClientMaker, emulator: Emulator) -> None:
     client = make_client(chat={"history_size": 5})
     heard = Heard(client)
-    emulator.script([{"content": None, "reasoning": "think a bit", "tool_calls": [{"name": "look_up", "arguments": {"q": "a long enough text"}}]}])
+    wanted = {"name": "look_up", "arguments": {"q": "a long enough text"}}
+    emulator.script([{"content": None, "reasoning": "think a bit", "tool_calls": [wanted]}])
     with client.chat.completions(HELLO, stream=True) as stream:
         final = stream.final()
     assert final.tool_calls[0].function.arguments == '{"q": "a long enough text"}'

@@ -48,7 +48,9 @@ def test_an_image_is_changed(client: AnimusClient, emulator: Emulator) -> None:
     assert client.chat.history[0].content == "<image description='Modified: in blue' />"
 
 
-@pytest.mark.parametrize("answer", [{"output": ["U", "V"]}, {"output": "U"}, {"outputs": ["U"]}, {"outputs": "U"}, {"output": [], "outputs": ["U"]}])
+@pytest.mark.parametrize(
+    "answer", [{"output": ["U", "V"]}, {"output": "U"}, {"outputs": ["U"]}, {"outputs": "U"}, {"output": [], "outputs": ["U"]}]
+)
 def test_all_documented_shapes_are_read(client: AnimusClient, emulator: Emulator, answer: Any) -> None:
     emulator.script([{"json": answer, "when": {"path": IMAGE_PATH}}])
     image = client.generate_image("a cat")

@@ -247,7 +247,7 @@ def test_a_provider_that_drips_is_left_when_the_time_is_up() -> None:
 
 def test_the_flights_end_is_kept() -> None:
     clock = ManualClock()
-    error = failure_of(source_of(f"http://127.0.0.1:{closed_port()}/", clock=clock), TokenRequest(deadline=clock.monotonic()))
+    error = failure_of(source_of(f"http://127.0.0.1:{closed_port()}/", clock=clock), TokenRequest(deadline=clock.monotonic(), clock=clock))
     assert error.reason == "timeout"
 
 

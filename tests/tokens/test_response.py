@@ -224,12 +224,19 @@ def test_realtime_details_are_kept_apart() -> None:
     "livekit",
     [
         None, [], "x", {}, {"voice": None}, {"voice": {"url": "wss://x"}}, {"voice": {"token": JWT}}, {"voice": {"url": 1, "token": JWT}},
-        {"voice": {"url": "wss://x", "token": "broken"}}, {"voice": {"url": "javascript:x", "token": JWT}}, {"url": "wss://x",
-        "token": JWT},
+        {"voice": {"url": "wss://x", "token": "broken"}}, {"voice": {"url": "javascript:x", "token": JWT}}, {"url": "wss://x"},
+        {"url": "wss://x", "token": "broken"}, {"token": JWT},
     ],
 )  # fmt: skip
 def test_other_realtime_details_do_not_matter(livekit: Any) -> None:
     assert answer({"animus": {"token": JWT}, "livekit": livekit}).livekit == {}
+
+
+def test_the_oldest_form_has_realtime_details_without_a_context() -> None:
+    livekit: dict[str, Any] = {"url": "wss://old", "token": mint(NOW + 60)}
+    assert answer({"animus": {"token": JWT}, "livekit": livekit}).livekit["voice"].url == "wss://old"
+    livekit["voice"] = {"url": "wss://new", "token": mint(NOW + 60)}
+    assert answer({"animus": {"token": JWT}, "livekit": livekit}).livekit["voice"].url == "wss://new"
 
 
 # ---- values from sources that are no URL ---------------------------------------------------------------

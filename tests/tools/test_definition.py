@@ -214,6 +214,12 @@ def _generator(city: str) -> Iterator[int]:
     yield 1
 
 
+class _Unreadable:
+    __signature__ = "none"
+
+    def __call__(self) -> None: ...
+
+
 class _AsyncObject:
     async def __call__(self, city: str) -> None:
         pass
@@ -242,6 +248,7 @@ class _AsyncObject:
         (7, ["'int'", "must be a function"]),
         (print, ["'print'"]),
         (dict.fromkeys, ["'fromkeys'"]),
+        (_Unreadable(), ["'_Unreadable'", "no signature"]),
     ],
 )
 def test_refused_by_name(function: Any, words: list[str]) -> None:

@@ -6,6 +6,7 @@ import datetime
 import gzip
 import io
 import os
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from requests.auth import HTTPBasicAuth, HTTPDigestAuth
 from urllib3.util import Timeout
 
 from animus.transport.session import AnimusSession
-from tests.servers import LAST_CHUNK, Answer, HttpServer, RawServer, chunked, in_turn, unused_port
+from tests.servers import LAST_CHUNK, Answer, HttpServer, Peer, RawServer, chunked, in_turn, unused_port
 from tests.transport.comparison import Act, assert_same, described
 
 Serve = Callable[..., HttpServer]
@@ -110,6 +111,25 @@ def test_an_open_file_is_streamed(serve: Serve, tmp_path: Path) -> None:
             return session.put(f"{url}/a", data=file)
 
     assert_same(serve(), act)
+
+
+def test_a_generator_is_sent_as_it_comes(serve_raw: Callable[..., RawServer], session: requests.Session) -> None:
+    arrived = threading.Semaphore(0)
+
+    def pieces() -> Iterator[bytes]:
+        for _ in range(3):
+            yield b"piece"
+            assert arrived.acquire(timeout=10)
+
+    def script(peer: Peer) -> None:
+        peer.read_until(b"\r\n\r\n")
+        for _ in range(3):
+            peer.read_until(b"piece\r\n")
+            arrived.release()
+        peer.read_until(b"0\r\n\r\n")
+        peer.answer(Answer())
+
+    assert session.post(serve_raw(script).url, data=pieces()).ok
 
 
 def test_arguments_are_not_written_to(serve: Serve) -> None:

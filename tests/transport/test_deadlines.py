@@ -132,6 +132,14 @@ def test_raw_reading_ends_by_the_deadline(serve_raw: ServeRaw, session_for: Sess
             assert "hang" not in str(error)
 
 
+def test_the_body_of_a_redirect_ends_by_the_deadline(serve_raw: ServeRaw, session_for: SessionFor) -> None:
+    head = b"HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 1000\r\n\r\n"
+    session = session_for(serve_raw(_after_request(lambda peer: (peer.send(head), peer.drip(b"x")))), timeouts=DEADLINE)
+    with pytest.raises(requests.Timeout) as raised:
+        session.get("/a", stream=True)
+    assert raised.value.limit == "deadline"  # type: ignore[attr-defined]
+
+
 def test_a_body_read_in_time_is_whole(serve: Serve, session_for: SessionFor) -> None:
     server = serve(lambda request: Answer(body=b"x" * 100_000))
     session = session_for(server, timeouts=Timeouts(deadline=30))

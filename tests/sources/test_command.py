@@ -1,0 +1,411 @@
+"""Programs as sources."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from animus.errors import ConfigurationError, TokenSourceError
+from animus.refresh.manager import TokenManager
+from animus.sources import process
+from animus.sources.command import CommandTokenSource
+from animus.sources.protocol import TokenRequest, TokenSource
+from animus.tokens.token import Token
+from tests.tokens.minting import SIGNATURE, mint
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="the programs of these tests are shell scripts")
+
+FAR = 4102444800
+TOKEN = mint(FAR, sub="command")
+SECRET = "hunter2-and-a-half"
+
+
+def sh(script: str, *arguments: str, **settings: Any) -> CommandTokenSource:
+    """Give the source that runs a shell script."""
+    return CommandTokenSource(["/bin/sh", "-c", script, "sh", *arguments], **settings)
+
+
+def token_of(source: CommandTokenSource, **request: Any) -> Token:
+    return source.fetch(TokenRequest(**request))
+
+
+def failure_of(source: CommandTokenSource, **request: Any) -> TokenSourceError:
+    with pytest.raises(TokenSourceError) as caught:
+        source.fetch(TokenRequest(**request))
+    error = caught.value
+    assert error.source == source.name
+    assert error.hint
+    return error
+
+
+# ---- what is printed -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("printed", "value", "expires_at"),
+    [
+        (TOKEN, TOKEN, FAR),
+        (f"\n  {TOKEN}\n", TOKEN, FAR),
+        (f"\ufeff{TOKEN}\r\n", TOKEN, FAR),
+        ("an-opaque-key", "an-opaque-key", None),
+        (f'{{"accessToken": "{TOKEN}"}}', TOKEN, FAR),
+        (f'{{"animus": {{"token": "{TOKEN}"}}}}', TOKEN, FAR),
+        ('{"access_token": "an-opaque-key"}', "an-opaque-key", None),
+        (f'"{TOKEN}"', TOKEN, FAR),
+    ],
+)
+def test_a_token_alone_or_json_around_it(printed: str, value: str, expires_at: float | None) -> None:
+    source = sh('printf %s "$1"', printed)
+    assert isinstance(source, TokenSource)
+    token = token_of(source)
+    assert (token.value, token.expires_at) == (value, expires_at)
+
+
+def test_a_life_and_realtime_details_may_stand_beside_it() -> None:
+    printed = f'{{"accessToken": "opaque", "expiresIn": 600, "livekit": {{"voice": {{"url": "wss://x", "token": "{TOKEN}"}}}}}}'
+    token = token_of(sh('printf %s "$1"', printed))
+    assert token.expires_at is not None
+    assert token.livekit["voice"].url == "wss://x"
+
+
+@pytest.mark.parametrize(
+    ("printed", "reason", "said"),
+    [
+        ("", "wrong_shape", "printed nothing"),
+        (" \n", "wrong_shape", "printed nothing"),
+        (f"your token is {TOKEN}", "wrong_shape", "4 words"),
+        (f"{TOKEN}\n{TOKEN}", "wrong_shape", "2 words"),
+        ("{not json", "not_json", "begins like JSON"),
+        ('{"key": "x"}', "wrong_shape", '{"key": string}'),
+        ("[1]", "wrong_shape", "[number]"),
+        ("caf\u00e9-token", "bad_jwt", "not usable"),
+        (mint(1), "expired", "was over"),
+    ],
+)
+def test_what_is_no_token(printed: str, reason: str, said: str) -> None:
+    error = failure_of(sh('printf %s "$1"', printed))
+    assert error.reason == reason
+    assert said in str(error)
+    assert SIGNATURE not in str(error)
+
+
+def test_an_endless_answer_is_cut() -> None:
+    error = failure_of(sh("while :; do printf '%0999d' 0; done"))
+    assert error.reason == "too_large"
+
+
+def test_a_mebibyte_is_read() -> None:
+    error = failure_of(sh(f"head -c {1 << 20} /dev/zero | tr '\\0' x; head -c 3000000 /dev/zero | tr '\\0' y >&2; exit 1"))
+    assert error.reason == "failed"
+    assert "with exit code 1 (reason" in str(error)  # one endless word: it may have been part of a secret
+
+
+# ---- how it ends ---------------------------------------------------------------------------------------
+
+
+def test_exit_code_and_stderr_are_in_the_error() -> None:
+    error = failure_of(sh("echo 'not signed in:' >&2; echo 'run corp-login first' >&2; exit 3"))
+    assert error.reason == "failed"
+    assert "ended with exit code 3: not signed in: run corp-login first" in str(error)
+
+
+def test_a_signal_is_named() -> None:
+    assert "was ended by SIGTERM" in str(failure_of(sh("kill -TERM $$")))
+
+
+def test_stderr_of_a_success_is_nobodys_business() -> None:
+    assert token_of(sh("echo warning >&2; echo opaque-token")).value == "opaque-token"
+
+
+def test_stderr_is_shortened_to_its_end() -> None:
+    error = failure_of(sh("i=0; while [ $i -lt 2000 ]; do echo line-$i >&2; i=$((i+1)); done; echo the end >&2; exit 1"))
+    assert "line-1999 the end" in str(error)
+    assert "line-1900 " not in str(error)
+    assert len(str(error)) < 600
+
+
+@pytest.mark.parametrize(
+    ("script", "kept"),
+    [
+        ('echo "rejected: $1" >&2; exit 1', "rejected:"),
+        ("echo Authorization: Bearer abcdefghijklmnop >&2; exit 1", "Authorization:"),
+        ('echo "$1"; echo "gave $1" >&2; exit 1', "gave"),
+        ('set -x; : "$SECRET_OF_TEST"; exit 1', "+ :"),
+        ('set -x; : "$MY_API_KEY"; exit 1', "+ :"),
+        ('echo "key hvs.CAESIJ4r5t6y7u8i9o0pASDFGHJK is over" >&2; exit 1', "is over"),
+        ('echo "unknown option $2" >&2; exit 1', "--password="),
+        ('head -c 9000 /dev/zero | tr "\\0" x >&2; echo "$1" >&2; exit 1', "exit code 1"),
+    ],
+)
+def test_stderr_shows_no_secret(script: str, kept: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_API_KEY", f"{SECRET} and more of it")
+    source = sh(script, TOKEN, f"--password={SECRET}", env={"SECRET_OF_TEST": f"{SECRET}-too"})
+    text = str(failure_of(source))
+    assert kept in text
+    for secret in (SIGNATURE, SECRET, "abcdefghijklmnop", "CAESIJ"):
+        assert secret not in text
+
+
+def test_control_characters_of_stderr_are_shown_as_such() -> None:
+    assert "\x1b" not in str(failure_of(sh("printf '\\033[31mred\\033[0m' >&2; exit 1")))
+
+
+# ---- time ----------------------------------------------------------------------------------------------
+
+
+def _wait_until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    with contextlib.suppress(OSError):  # a zombie that nobody reaps, in a container without init
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return False
+
+
+def test_a_program_that_hangs_is_killed_with_all_it_has_started(tmp_path: Path) -> None:
+    script = 'sleep 600 & echo $! > "$1/child"; echo $$ > "$1/self"; echo waiting for a login >&2; wait'
+    error = failure_of(sh(script, str(tmp_path), timeout=0.3))
+    assert error.reason == "timeout"
+    assert "waiting for a login" in str(error)
+    for name in ("self", "child"):
+        pid = int((tmp_path / name).read_text())
+        _wait_until(lambda pid=pid: _is_gone(pid))  # type: ignore[misc]
+
+
+def test_the_deadline_of_the_request_counts_too() -> None:
+    assert failure_of(sh("sleep 600", timeout=60), deadline=time.monotonic() + 0.1).reason == "timeout"
+    assert "no time left" in str(failure_of(sh("sleep 600"), deadline=time.monotonic() - 1))
+
+
+def test_a_program_that_closes_its_pipes_and_stays_is_waited_for() -> None:
+    assert failure_of(sh("exec >&- 2>&-; sleep 600", timeout=0.1)).reason == "timeout"
+
+
+def test_the_end_of_the_program_counts_not_that_of_its_pipes(tmp_path: Path) -> None:
+    # a daemon that the program starts keeps its pipes open
+    source = sh('sleep 600 & echo $! > "$1/daemon"; echo opaque-token', str(tmp_path), timeout=20)
+    began = time.monotonic()
+    assert token_of(source).value == "opaque-token"
+    assert time.monotonic() - began < 15
+    os.kill(int((tmp_path / "daemon").read_text()), 9)  # it was left alone
+
+
+def test_an_interrupt_kills_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*args: Any) -> None:
+        _wait_until((tmp_path / "self").exists)
+        _wait_until(lambda: bool((tmp_path / "self").read_text().strip()))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(process, "_followed", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        token_of(sh('echo $$ > "$1/self"; sleep 600', str(tmp_path)))
+    pid = int((tmp_path / "self").read_text())
+    _wait_until(lambda: _is_gone(pid))
+
+
+def test_without_waiting_for_pipes_it_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_followed", process._awaited)
+    assert token_of(sh("echo warning >&2; echo opaque-token")).value == "opaque-token"
+    assert "exit code 3: sorry" in str(failure_of(sh("echo sorry >&2; exit 3")))
+    assert failure_of(sh("sleep 600", timeout=0.1)).reason == "timeout"
+    assert failure_of(sh("head -c 2000000 /dev/zero")).reason == "too_large"
+
+
+# ---- starting ------------------------------------------------------------------------------------------
+
+
+def test_a_program_that_is_not_installed_is_not_here() -> None:
+    source = CommandTokenSource("no-such-program-anywhere --token")
+    error = failure_of(source)
+    assert error.reason == "not_available"
+    assert "'no-such-program-anywhere'" in str(error)
+    assert isinstance(error.__cause__, FileNotFoundError)
+
+
+def test_a_restricted_path_is_named() -> None:
+    assert 'put "PATH" into inherit=' in str(failure_of(CommandTokenSource("no-such-program", inherit=["HOME"])))
+
+
+def test_what_cannot_be_started(tmp_path: Path) -> None:
+    script = tmp_path / "token"
+    script.write_text("no first line")
+    assert "Permission denied" in str(failure_of(CommandTokenSource([script])))
+    script.chmod(0o755)
+    error = failure_of(CommandTokenSource([script]))
+    assert (error.reason, "#!/bin/sh" in str(error)) == ("failed", True)
+    assert "folder" in str(failure_of(sh("echo x", folder=tmp_path / "nowhere")))
+
+
+def test_a_line_is_split_but_nothing_in_it_is_expanded(tmp_path: Path) -> None:
+    source = CommandTokenSource("""/bin/sh -c 'printf "%s" "$1"' sh "$(touch${IFS}x)*;$HOME|" """, folder=tmp_path)
+    assert token_of(source).value == "$(touch${IFS}x)*;$HOME|"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_runs_where_it_is_told(tmp_path: Path) -> None:
+    assert token_of(sh("pwd -P", folder=tmp_path)).value == str(tmp_path.resolve())
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["", "  ", [], [""], [" ", "x"], ["a", 7], ["a\0b"], "echo 'unclosed", None, 7, b"echo", {"echo"}],
+)
+def test_impossible_commands_are_refused(command: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        CommandTokenSource(command)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"timeout": 0}, {"timeout": "1"}, {"inherit": "PATH"}, {"inherit": [7]}, {"inherit": 7}, {"env": ["A"]}, {"env": {"A=B": "x"}},
+     {"env": {"": "x"}}, {"env": {"A": 7}}, {"env": {7: "x"}}, {"folder": "a\0b"}],
+)  # fmt: skip
+def test_impossible_settings_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        CommandTokenSource("echo x", **settings)
+
+
+# ---- its environment -----------------------------------------------------------------------------------
+
+
+def test_it_sees_our_environment_or_what_is_named_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEEN", "seen")
+    monkeypatch.setenv("HIDDEN", "hidden")
+    assert token_of(sh("echo $SEEN-$HIDDEN")).value == "seen-hidden"
+    assert token_of(sh("echo $SEEN-$HIDDEN", inherit=["SEEN", "PATH"])).value == "seen-"
+    assert token_of(sh("echo $SEEN-$HIDDEN", inherit=[], env={"HIDDEN": "given"})).value == "-given"
+
+
+def test_values_may_be_functions() -> None:
+    count = iter("123")
+    source = sh("echo $NUMBER", env={"NUMBER": lambda: next(count)})
+    assert [token_of(source).value for _ in range(3)] == ["1", "2", "3"]
+    assert source.contains_callables
+    error = failure_of(source)
+    assert "the function for env['NUMBER'] raised StopIteration" in str(error)
+    assert "env['NUMBER']" in str(failure_of(sh("echo x", env={"NUMBER": lambda: 7})))  # type: ignore[dict-item, return-value]
+
+
+def test_it_is_told_what_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANIMUS_TOKEN_FORCE", "left over")
+    source = sh('echo "$ANIMUS_TOKEN_FORCE-$ANIMUS_TOKEN_IDENTITY"')
+    assert token_of(source).value == "-"
+    assert token_of(source, force=True, identity="ada").value == "1-ada"
+
+
+def test_it_gets_no_input() -> None:
+    assert token_of(sh("read -r x; echo end-$x")).value == "end-"
+
+
+# ---- forks and threads ---------------------------------------------------------------------------------
+
+
+def test_it_runs_in_a_thread_that_nobody_waits_for() -> None:
+    source = sh("echo opaque-token")
+    found: list[Token] = []
+    threads = [threading.Thread(target=lambda: found.append(token_of(source))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [token.value for token in found] == ["opaque-token"] * 8
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_forked_while_it_runs_works_and_delays_nobody(tmp_path: Path) -> None:
+    # in a process of its own: that of the tests has threads of other people
+    code = """
+import os, sys, threading, time
+from animus.refresh.manager import TokenManager
+from animus.sources.command import CommandTokenSource
+
+folder = sys.argv[1]
+script = 'echo x >> "$1/started"; while [ ! -e "$1/go" ]; do sleep 0.01; done; echo token-$$'
+manager = TokenManager(CommandTokenSource(["/bin/sh", "-c", script, "sh", folder], timeout=20))
+found = []
+thread = threading.Thread(target=lambda: found.append(manager.token().value))
+thread.start()
+while not os.path.exists(folder + "/started"):
+    time.sleep(0.005)
+child = os.fork()
+if child == 0:
+    open(folder + "/go", "w").close()
+    value = manager.token().value
+    while not os.path.exists(folder + "/parent"):  # the pipes of the parent's program are still open here
+        time.sleep(0.005)
+    os._exit(0 if value.startswith("token-") else 1)
+thread.join(15)
+assert found, "the child that holds the pipes held up its parent"
+open(folder + "/parent", "w").close()
+assert os.waitpid(child, 0)[1] == 0
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "PYTHONWARNINGS": "ignore"}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=60, env=environment)
+
+
+# ---- showing and travelling ----------------------------------------------------------------------------
+
+
+def test_it_is_known_by_its_program() -> None:
+    source = CommandTokenSource(["/opt/corp/login", "--password", SECRET], env={"KEY": SECRET})
+    assert source.name == "command login"
+    assert repr(source) == "<CommandTokenSource login>"
+    for text in (repr(vars(source)), source.fingerprint, str(source)):
+        assert SECRET not in text
+    assert not source.contains_callables
+
+
+def test_fingerprints_tell_commands_apart() -> None:
+    makers: list[Callable[[], CommandTokenSource]] = [
+        lambda: CommandTokenSource("login"),
+        lambda: CommandTokenSource("login now"),
+        lambda: CommandTokenSource(["login", "now then"]),
+        lambda: CommandTokenSource("/opt/login"),
+        lambda: CommandTokenSource("login", inherit=["PATH"]),
+        lambda: CommandTokenSource("login", env={"A": "1"}),
+        lambda: CommandTokenSource("login", folder="/"),
+    ]
+    assert len({make().fingerprint for make in makers}) == len(makers)
+    assert all(make().fingerprint == make().fingerprint for make in makers)
+    assert CommandTokenSource("login now").fingerprint == CommandTokenSource(["login", "now"]).fingerprint
+
+
+def _number() -> str:
+    return "42"
+
+
+def test_it_travels_without_literal_values() -> None:
+    source = sh("echo token-$NUMBER", env={"NUMBER": _number}, timeout=5, inherit=["PATH"], folder="/")
+    twin = pickle.loads(pickle.dumps(source))
+    assert token_of(twin).value == "token-42"
+    assert twin.fingerprint == source.fingerprint
+    assert (twin.timeout, twin.contains_callables) == (5, True)
+    assert copy.deepcopy(source) is source
+    assert copy.copy(source) is source
+    with pytest.raises(TypeError, match=r"env\['KEY'\]"):
+        pickle.dumps(sh("echo x", env={"KEY": SECRET}))
+
+
+def test_a_manager_asks_it_once() -> None:
+    manager = TokenManager(sh(f"echo {TOKEN}"))
+    assert manager.token() is manager.token()
+    manager.close()
