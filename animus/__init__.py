@@ -56,6 +56,8 @@ if TYPE_CHECKING:
         ChatCompletionChunk as ChatCompletionChunk,
     )
     from animus.sources.apikey import ApiKeyTokenSource as ApiKeyTokenSource
+    from animus.sources.chain import ChainTokenSource as ChainTokenSource
+    from animus.sources.command import CommandTokenSource as CommandTokenSource
     from animus.sources.env import EnvironmentTokenSource as EnvironmentTokenSource
     from animus.sources.function import CallableTokenSource as CallableTokenSource
     from animus.sources.protocol import (
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
         LiveKitDetails as LiveKitDetails,
         Token as Token,
     )
+    from animus.tokens.verification import TokenVerification as TokenVerification
     from animus.transport.policy import RetryPolicy as RetryPolicy
     from animus.transport.session import AnimusSession as AnimusSession
 else:
@@ -113,6 +116,8 @@ else:
         "animus.http.timeouts": ("Timeouts",),
         "animus.models.chat": ("ChatCompletion", "ChatCompletionChunk"),
         "animus.sources.apikey": ("ApiKeyTokenSource",),
+        "animus.sources.chain": ("ChainTokenSource",),
+        "animus.sources.command": ("CommandTokenSource",),
         "animus.sources.env": ("EnvironmentTokenSource",),
         "animus.sources.function": ("CallableTokenSource",),
         "animus.sources.protocol": ("TokenRequest", "TokenSource"),
@@ -122,6 +127,7 @@ else:
         "animus.stores.protocol": ("TokenStore",),
         "animus.streaming.stream": ("ChatStream",),
         "animus.tokens.token": ("LiveKitDetails", "Token"),
+        "animus.tokens.verification": ("TokenVerification",),
         "animus.transport.policy": ("RetryPolicy",),
         "animus.transport.session": ("AnimusSession",),
     }

@@ -50,7 +50,7 @@ def fits(key: Key, algorithm: str) -> bool:
     """
     kind = KIND_OF.get(algorithm)
     if isinstance(key, str):
-        return kind is not None and (kind == "oct") != (_ARMOUR.match(key) is not None or is_bare_public_key(key))
+        return kind is not None and not is_bare_public_key(key) and (kind == "oct") == (_ARMOUR.match(key) is None)
     operations = key.get("key_ops")
     return (
         kind is not None

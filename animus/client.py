@@ -26,11 +26,13 @@ from animus.events import Emitter, Receiver, Subscription
 from animus.http.adapter import AnimusAdapter
 from animus.http.timeouts import Timeouts
 from animus.refresh.manager import TokenManager
+from animus.refresh.verifier import TokenVerifier
 from animus.resources.images import GeneratedImage, checked_prompt
 from animus.resources.media import Media
 from animus.sources.env import default_source
 from animus.sources.make import as_token_source
 from animus.tokens.token import LiveKitDetails
+from animus.tokens.verification import TokenVerification
 from animus.transport.policy import RetryPolicy
 from animus.transport.session import AnimusSession
 
@@ -58,6 +60,7 @@ class AnimusClient:
         rest_base_url: For endpoints that only the REST reference documents; default: the same with ``v2``.
         token_store: Where tokens rest; default: in memory.
         identity: Whose tokens these are, where a store is shared.
+        verification: A :class:`~animus.TokenVerification`: what tokens must show before they are used; default: the API judges them.
         timeouts: :class:`~animus.Timeouts`, a mapping of limits, or seconds for a whole call.
         retry: :class:`~animus.RetryPolicy`, a mapping, or a number of repetitions.
         session: A :class:`requests.Session` whose headers, proxies, TLS settings, hooks and mounted adapters are taken
@@ -85,6 +88,7 @@ class AnimusClient:
         rest_base_url: str | None = None,
         token_store: Any = None,
         identity: str | None = None,
+        verification: TokenVerification | None = None,
         timeouts: Timeouts | Mapping[str, Any] | float | None = None,
         retry: RetryPolicy | Mapping[str, Any] | int | None = None,
         session: requests.Session | None = None,
@@ -104,6 +108,9 @@ class AnimusClient:
         self._retry = RetryPolicy.make(retry)
         self._identity = identity
         self._token_store = token_store
+        self._verifier: TokenVerifier | None = None
+        if verification is not None:
+            self._verifier = TokenVerifier(verification, clock=self._clock, allow_insecure_http=allow_insecure_http)
         self._source = self._source_from(token_source, token_provider_url)
         self._events = Emitter(self, strict=strict_receivers)
         self._manager = self._new_manager(self._source, identity, self._events)
@@ -141,6 +148,7 @@ class AnimusClient:
             identity=identity,
             emitter=emitter,
             repeats=self._retry.repeats > 0,
+            verifier=self._verifier,
         )
 
     def _new_conversation(self, config: ChatConfig | None) -> Conversation:
@@ -352,6 +360,8 @@ class AnimusClient:
         self._session.close()
         if self._session._owns_transport:
             self._manager.close()
+            if self._verifier is not None:
+                self._verifier.close()
 
     def __enter__(self) -> AnimusClient:
         return self
@@ -368,6 +378,7 @@ class AnimusClient:
             "rest_base_url": self.rest_base_url,
             "token_store": self._token_store,
             "identity": self._identity,
+            "verification": None if self._verifier is None else self._verifier.verification,
             "timeouts": self._session.timeouts,
             "retry": self._session.retry,
             "session": self._session,
@@ -394,7 +405,8 @@ def _rest_base_url(api_base_url: str) -> str:
 def _take_over(ours: AnimusSession, theirs: requests.Session) -> None:
     for name in _COPIED_FROM_SESSION:
         value = getattr(theirs, name)
-        setattr(ours, name, copy.copy(value))
+        # copy.copy() of requests' header dict shares what is in it
+        setattr(ours, name, value.copy() if hasattr(value, "copy") else copy.copy(value))
     ours.hooks = {event: list(hooks) for event, hooks in theirs.hooks.items()}
     for cookie in theirs.cookies:
         ours.cookies.set_cookie(copy.copy(cookie))

@@ -262,6 +262,14 @@ class ChatConfig(_Setting):
             object.__setattr__(self, "history_size", 0)
         _check.integer("chat.history_size", self.history_size, 0)
         object.__setattr__(self, "auto_turn", turns_from(self.auto_turn))
+        given = {name: getattr(self, name) for name in SAMPLING}
+        sampling = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items() if value is not None}
+        object.__setattr__(self, "_sampling", sampling)
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """The sampling parameters that are set, as they are sent; a copy."""
+        return dict(self._sampling)  # type: ignore[attr-defined]
 
     @property
     def turns(self) -> TurnConfig:

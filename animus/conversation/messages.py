@@ -14,6 +14,8 @@ from animus.models.chat import ChatCompletion
 ROLES = ("system", "user", "assistant", "tool")
 # JavaScript's spelling of fields that histories saved there have
 _SPELLINGS = {"groupId": "group_id", "messageIndex": "message_index", "totalInGroup": "total_in_group"}
+_PLAIN = {"role", "content"}
+_TEXT_ROLES = ("user", "system")
 # asks the model to go on; sent, but never stored
 CONTINUE = "[CONTINUE]"
 
@@ -127,6 +129,8 @@ def read_message(given: object, where: str) -> ChatMessage:
     Raises:
         ValueError: naming what is wrong.
     """
+    if type(given) is dict and given.keys() == _PLAIN and given["role"] in _TEXT_ROLES and type(given["content"]) is str:
+        return ChatMessage(role=given["role"], content=given["content"])  # the usual one; there is nothing more to check
     if isinstance(given, ChatMessage):
         given = given.to_dict()
     if not isinstance(given, Mapping):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from animus.conversation.messages import ChatMessage, answer_of
 from animus.conversation.payload import Parameters, request_body, with_system
 from animus.conversation.progress import TextProgress, message_complete
 from animus.conversation.room import Room
-from animus.events import MessageError, MessageProgress, MessageStart, MessageTokens
+from animus.events import MessageComplete, MessageError, MessageProgress, MessageStart, MessageTokens
 from animus.http.timeouts import Timeouts
 from animus.models.chat import ChatCompletion
 from animus.resources.completions import complete
@@ -41,10 +42,17 @@ class OneCall:
     def __init__(self, room: Room, question: Question) -> None:
         self._room = room
         self._question = question
-        self._ids: dict[str, Any] = room.ids(room.new_id("conv"))
-        self._progress = TextProgress(self._ids)
         self._system, self._others = with_system(question.parameters.config, question.messages)
         self._context, self._fresh = context_of(room.history, self._others) if question.history else ([], self._others)
+
+    @functools.cached_property
+    def _ids(self) -> dict[str, Any]:
+        """Where the events belong; made when somebody listens."""
+        return self._room.ids(self._room.new_id("conv"))
+
+    @functools.cached_property
+    def _progress(self) -> TextProgress:
+        return TextProgress(self._ids)
 
     def ask(self) -> ChatCompletion:
         """Have a whole answer.
@@ -79,8 +87,9 @@ class OneCall:
             raise
 
     def _start(self) -> None:
-        said = [message.content for message in self._others if message.role == "user" and isinstance(message.content, str)]
-        self._room.say(MessageStart(content=said[-1] if said else "", **self._ids))
+        if self._room.emitter.wants(MessageStart.name):
+            said = [message.content for message in self._others if message.role == "user" and isinstance(message.content, str)]
+            self._room.say(MessageStart(content=said[-1] if said else "", **self._ids))
 
     def _body(self, *, stream: bool) -> dict[str, Any]:
         parameters = self._question.parameters
@@ -98,11 +107,16 @@ class OneCall:
 
     def complete(self, completion: ChatCompletion) -> None:
         """Store question and answer together, then tell."""
+        heard = self._room.emitter.wants(MessageComplete.name)
+        if not heard and not self._question.history:
+            return
         answer = answer_of(completion)
         if self._question.history:
             self._room.history.add([*self._fresh, answer])
-        self._room.say(message_complete(answer, completion, self._ids))
+        if heard:
+            self._room.say(message_complete(answer, completion, self._ids))
 
     def failed(self, error: Exception) -> None:
         """Tell that there is no answer; the history stays as it was."""
-        self._room.say(MessageError(error=error, **self._ids))
+        if self._room.emitter.wants(MessageError.name):
+            self._room.say(MessageError(error=error, **self._ids))

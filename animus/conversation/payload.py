@@ -93,10 +93,13 @@ def request_body(parameters: Parameters, messages: Sequence[ChatMessage], *, str
         "model": parameters.get("model") or parameters.config.model,
         "messages": [message.to_wire() for message in messages],
     }
-    for name in SAMPLING:
-        value = parameters.get(name)
-        if value is not None:
-            body[name] = list(value) if isinstance(value, tuple) else value
+    body.update(parameters.config.sampling)
+    for name, value in parameters.given.items():
+        if name in SAMPLING:
+            if value is None:
+                body.pop(name, None)
+            else:
+                body[name] = list(value) if isinstance(value, tuple) else value
     body["stream"] = stream
     if parameters.get("compliance") is not None:
         body["compliance"] = parameters.get("compliance")

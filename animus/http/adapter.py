@@ -16,6 +16,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from animus import _fork
 from animus.http.express import Routes, express_send, untouched
+from animus.http.head import AnswerHead
 from animus.http.watchdog import Guard, current_guard
 
 POOL_SIZE = 100  # idle connections kept for one host; a queue of that length costs nothing, a reconnect does
@@ -36,6 +37,7 @@ class _Guarded:
 
     sock: Any
     timeout: float | None
+    response_class = AnswerHead
     _guard: Guard | None = None
     _held: bytes | None = None
 
@@ -211,7 +213,7 @@ class AnimusAdapter(HTTPAdapter):
         proxies: Any = None,
     ) -> Any:
         """As :meth:`requests.adapters.HTTPAdapter.send`; by the short way where no proxy and no other tool is in between."""
-        if proxies and select_proxy(request.url, proxies) or not untouched() or not isinstance(cert, (str, tuple, type(None))):
+        if (proxies and select_proxy(request.url, proxies)) or not untouched() or not isinstance(cert, (str, tuple, type(None))):
             return super().send(request, stream=stream, timeout=timeout, verify=verify, cert=cert, proxies=proxies)
         return express_send(self, self._routes, request, timeout, verify, cert)
 

@@ -18,6 +18,7 @@ from typing import Any
 import requests
 from requests import exceptions as from_requests
 from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
 from urllib3 import exceptions as from_urllib3
 from urllib3.util import Timeout
 
@@ -126,9 +127,26 @@ def express_send(adapter: HTTPAdapter, routes: Routes, request: requests.Prepare
     return LazyResponse(request, raw, adapter)
 
 
+def _store_is_known() -> bool:
+    """Tell whether the private part of requests' headers is what it was found to be."""
+    return getattr(CaseInsensitiveDict({"A": "b"}), "_store", None) == {"a": ("A", "b")}
+
+
+_STORE_IS_KNOWN = _store_is_known()
+
+
+def copied_headers(headers: CaseInsensitiveDict[Any]) -> CaseInsensitiveDict[Any]:
+    """Give a copy of headers; its own ``copy`` writes them one by one."""
+    if not _STORE_IS_KNOWN:
+        return headers.copy()
+    copied: CaseInsensitiveDict[Any] = CaseInsensitiveDict()
+    copied._store = headers._store.copy()  # type: ignore[attr-defined, unused-ignore]
+    return copied
+
+
 def plain_headers(headers: Any) -> dict[str, Any]:
     """Give headers as a plain dict, which urllib3 reads faster than requests' case-insensitive one."""
-    store = getattr(headers, "_store", None)  # lower-case name to (name, value); the public way costs a lookup per header
+    store: Any = getattr(headers, "_store", None)  # lower-case name to (name, value); the public way costs a lookup per header
     if type(store) is dict or hasattr(store, "values"):
         return dict(store.values())
     return dict(headers.items())

@@ -47,7 +47,7 @@ class LazyResponse(requests.Response):
             elapsed=datetime.timedelta(0),
         )
 
-    @property  # type: ignore[override]
+    @property  # type: ignore[override, unused-ignore]
     def headers(self) -> CaseInsensitiveDict[str]:
         """The headers of the answer."""
         made = self.__dict__.get("_headers", _NOT_MADE)
@@ -59,7 +59,7 @@ class LazyResponse(requests.Response):
     def headers(self, value: Any) -> None:
         self.__dict__["_headers"] = value
 
-    @property  # type: ignore[override]
+    @property  # type: ignore[override, unused-ignore]
     def cookies(self) -> Any:
         """The cookies that the server sent with this answer."""
         made = self.__dict__.get("_cookies", _NOT_MADE)
@@ -73,7 +73,7 @@ class LazyResponse(requests.Response):
     def cookies(self, value: Any) -> None:
         self.__dict__["_cookies"] = value
 
-    @property  # type: ignore[override]
+    @property  # type: ignore[override, unused-ignore]
     def encoding(self) -> str | None:
         """The encoding for ``text``, from the headers."""
         made = self.__dict__.get("_encoding", _NOT_MADE)

@@ -7,7 +7,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from animus import _check, _fork
 from animus._clock import SYSTEM_CLOCK, Clock
@@ -23,6 +23,9 @@ from animus.stores.protocol import TokenStore, store_key
 from animus.tokens.reasons import failure
 from animus.tokens.token import LiveKitDetails, Token
 from animus.tokens.window import Phase, Window
+
+if TYPE_CHECKING:
+    from animus.refresh.verifier import TokenVerifier
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +74,7 @@ class TokenManager:
         emitter: Whose receivers hear ``token_refreshed``, ``token_refresh_failed`` and ``token_cleared``.
         rng: Chance for pauses.
         repeats: Whether a source that failed in a way that often mends itself is asked a second time within a flight.
+        verifier: Checks each token, from the source or the store, before it is used; None: the API does.
 
     Raises:
         ConfigurationError: a blank identity, or none where one is needed.
@@ -86,6 +90,7 @@ class TokenManager:
         emitter: Emitter | None = None,
         rng: random.Random | None = None,
         repeats: bool = True,
+        verifier: TokenVerifier | None = None,
     ) -> None:
         if identity is not None:
             _check.text("identity", identity)
@@ -95,6 +100,7 @@ class TokenManager:
         self._clock = clock
         self._monotonic = clock.monotonic
         self._emitter = emitter
+        self._verifier = verifier
         self._rng = rng or random.Random()
         self._name = scrub(str(getattr(source, "name", None) or type(source).__name__))
         self._background = bool(getattr(source, "background", True))
@@ -287,12 +293,12 @@ class TokenManager:
         shelf = self._shelf
         if shelf is None:
             return self._ask(flight)
-        token = self._adopted(shelf)
+        token = self._adopted(shelf, flight)
         if token is not None:
             return token
         # half of the time is left for asking, should whoever holds the lock hang
         with shelf.held((flight.ends_at - self._monotonic()) / 2):
-            token = self._adopted(shelf)
+            token = self._adopted(shelf, flight)
             if token is None:
                 token = self._ask(flight)
                 if not flight.forgotten:
@@ -302,15 +308,29 @@ class TokenManager:
         return token
 
     def _ask(self, flight: Flight[Token]) -> Token:
-        return self._asking.fresh_token(flight.ends_at, lambda: self._rejected)
+        token = self._asking.fresh_token(flight.ends_at, lambda: self._rejected)
+        if self._verifier is not None:
+            self._verifier.check(token, source=self._name, deadline=flight.ends_at)
+        return token
 
-    def _adopted(self, shelf: Shelf) -> Token | None:
+    def _trusts(self, token: Token, deadline: float) -> bool:
+        """Tell whether a token from the store may be used."""
+        if self._verifier is None:
+            return True
+        try:
+            self._verifier.check(token, source="token store", deadline=deadline)
+        except TokenSourceError as error:
+            logger.debug("a token in the store is not used: %s", error)
+            return False
+        return True
+
+    def _adopted(self, shelf: Shelf, flight: Flight[Token]) -> Token | None:
         token = shelf.take()
         if token is None or token.value in (self._rejected, self._held.token.value if self._held else None):
             return None
         phase = self._phase(_Held(token, self._window(token)))
-        in_use = self._held is not None and self._phase(self._held) is not Phase.OVER
-        return token if phase is Phase.FRESH or (phase is Phase.RENEW and not in_use) else None
+        usable = phase is Phase.FRESH or (phase is Phase.RENEW and not self._in_use())
+        return token if usable and self._trusts(token, flight.ends_at) else None
 
     def _window(self, token: Token) -> Window:
         return Window.of(token, wall=self._clock.time(), monotonic=self._monotonic())
@@ -390,7 +410,13 @@ class TokenManager:
 
     def __reduce__(self) -> Any:
         rebuild = functools.partial(
-            TokenManager, self.source, clock=self._clock, store=self.store, identity=self.identity, emitter=self._emitter
+            TokenManager,
+            self.source,
+            clock=self._clock,
+            store=self.store,
+            identity=self.identity,
+            emitter=self._emitter,
+            verifier=self._verifier,
         )
         return rebuild, ()
 

@@ -70,12 +70,7 @@ def complete(
     if not stream:
         return whole_completion(answer)
     if answer.media_type == "application/json" or answer.response.status_code == 204:
-        try:
-            completion = whole_completion(answer)
-        finally:
-            if answer.call.guard is not None:
-                answer.call.guard.release()
-        return ChatStream.of(completion, observer=observer)
+        return ChatStream.of(whole_completion(answer), observer=observer)
     return ChatStream(
         answer.body_stream(), http=answer.http, request_id=answer.request_id, observer=observer, secrets=answer.secrets
     )
@@ -87,9 +82,10 @@ def whole_completion(answer: ApiAnswer) -> ChatCompletion:
     Raises:
         ResponseDecodeError: it is no completion.
         ApiError: it is an error object.
+        ApiConnectionError: it broke off.
     """
     try:
-        completion = decode_completion(answer.response.content, answer.http)
+        completion = decode_completion(answer.content(), answer.http)
     except ShapeError as error:
         raise _undecodable(answer, str(error)) from None
     if not completion.choices:

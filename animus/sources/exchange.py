@@ -16,7 +16,6 @@ from animus.http.retry_after import retry_after
 from animus.sources.credentials import secret_texts
 from animus.tokens.reasons import failure
 from animus.tokens.response import read_answer
-from animus.tokens.signature import SignatureCheck
 from animus.tokens.token import Token
 
 # the beginning of an answer that is one endless token: in JSON at a documented place, or bare
@@ -29,11 +28,10 @@ class TokenExchange:
     Threads: any. Fork: works in the child.
     """
 
-    def __init__(self, *, clock: Clock, verify: bool | str = True, cert: Any = None, signature: SignatureCheck | None = None) -> None:
+    def __init__(self, *, clock: Clock, verify: bool | str = True, cert: Any = None) -> None:
         self._clock = clock
         self._verify = verify
         self._cert = cert
-        self._signature = signature
         self._http = PlainHttp(clock)
 
     def ask(self, method: str, url: str, *, name: str, timeout: float, left: float | None, **given: Any) -> Token:
@@ -87,9 +85,7 @@ class TokenExchange:
         """
         now = self._clock.time()
         asked_wait = retry_after(answer.headers, now)
-        return read_answer(
-            answer.status, answer.headers, answer.body, now=now, source=name, retry_after=asked_wait, signature=self._signature
-        )
+        return read_answer(answer.status, answer.headers, answer.body, now=now, source=name, retry_after=asked_wait)
 
     def close(self) -> None:
         """Close the connections."""

@@ -18,7 +18,6 @@ from animus.sources.exchange import TokenExchange
 from animus.sources.fingerprint import fingerprint
 from animus.sources.protocol import TokenRequest
 from animus.tokens.reasons import failure
-from animus.tokens.signature import SignatureCheck
 from animus.tokens.token import Token
 
 _METHOD_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -44,7 +43,6 @@ class UrlTokenSource:
         verify, cert: As in requests: the CA bundle, the client's certificate.
         timeout: Seconds for one fetch, a repetition included.
         allow_insecure_http: Allow ``http`` to other machines.
-        signature: What tokens must show; by default only their life is read, and the API judges them.
         background: Whether renewals may run in a short-lived thread; False if functions need the caller's thread.
         clock: For tests.
 
@@ -66,7 +64,6 @@ class UrlTokenSource:
         cert: str | tuple[str, str] | None = None,
         timeout: float = 10.0,
         allow_insecure_http: bool = False,
-        signature: SignatureCheck | None = None,
         background: bool = True,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
@@ -80,8 +77,6 @@ class UrlTokenSource:
         self._method = _checked_method(method)
         if json is not None and data is not None:
             raise ConfigurationError("json and data exclude each other: a request has one body")
-        if signature is not None and not isinstance(signature, SignatureCheck):
-            raise _check.refuse("signature", signature, "a SignatureCheck")
         if isinstance(headers, Mapping):
             checked_headers({name: value for name, value in headers.items() if not callable(value)})
         elif headers is not None and not callable(headers):
@@ -90,7 +85,7 @@ class UrlTokenSource:
         self._given = {"cookies": cookies, "auth": auth, "json": json, "data": data}
         self.timeout = _check.seconds("timeout", timeout, zero=False)
         self.background = _check.boolean("background", background)
-        self._exchange = TokenExchange(clock=clock, verify=verify, cert=cert, signature=signature)
+        self._exchange = TokenExchange(clock=clock, verify=verify, cert=cert)
 
     @property
     def contains_callables(self) -> bool:
@@ -155,9 +150,6 @@ class UrlTokenSource:
 
     def __reduce__(self) -> Any:
         found = literal_secrets(self._url, self._headers, self._given)
-        signature = self._settings["signature"]
-        if isinstance(signature, SignatureCheck) and not signature.is_public:
-            found.append("the key of signature")
         if found:
             raise TypeError(
                 f"{self!r} is not pickled: {', '.join(found)} may be a secret. "

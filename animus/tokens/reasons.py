@@ -27,6 +27,10 @@ HINTS: Mapping[str, str] = MappingProxyType(
         "bad_jwt": "The token must be a JWT (three parts of base64url, joined by dots), alone: no 'Bearer ', no white space, no quotes",
         "no_exp": "The token must say how long it is valid: an exp claim (Unix seconds), or expiresIn (seconds) beside it",
         "expired": "The provider must not keep old tokens, a fixed one must be replaced, and the clocks of provider and issuer must agree",
+        "bad_signature": "The token must be signed by the issuer whose key or jwks_url is given, with one of the algorithms given: "
+        "check both, and that provider and issuer belong to the same platform",
+        "bad_claims": "Check audience= and issuer= of the verification against the claims of a token, and the clocks",
+        "no_keys": "Check jwks_url= of the verification: the server must answer 200 and a JSON object with keys (RFC 7517)",
         "unreachable": "Check host and port of the token provider, the network, and any proxy",
         "timeout": "The token source took too long: raise its timeout=, or look into why the back end is slow",
         "tls": "The provider's certificate was not accepted: check host name and CA bundle (verify=)",

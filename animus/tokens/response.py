@@ -18,7 +18,6 @@ from animus._jwt import NotAJwt, looks_like_jwt, peek_claims
 from animus._secret import bare_url, scrub, shape_of
 from animus.errors import TokenSourceError
 from animus.tokens.reasons import failure
-from animus.tokens.signature import SignatureCheck
 from animus.tokens.token import LiveKitDetails, Token
 
 _STATUS_REASONS = {401: "unauthorized", 403: "unauthorized", 404: "not_found", 405: "method_not_allowed", 429: "rate_limited"}
@@ -40,7 +39,6 @@ def read_answer(
     now: float,
     source: str,
     retry_after: float | None = None,
-    signature: SignatureCheck | None = None,
 ) -> Token:
     """Give the token in a provider's HTTP answer.
 
@@ -48,14 +46,13 @@ def read_answer(
         now: Our wall clock when the answer arrived, Unix seconds.
         source: The name of the source, for errors.
         retry_after: What the answer's ``Retry-After`` means, in seconds.
-        signature: What the token must show; None: nothing is checked but its life.
 
     Raises:
         TokenSourceError: there is no usable token in it; the body is never quoted, only its shape.
     """
     if not 200 <= status < 300:
         raise _refused(status, headers, source, retry_after)
-    reader = _Reader(now=now, source=source, date=date_of(headers, now), signature=signature)
+    reader = _Reader(now=now, source=source, date=date_of(headers, now))
     # a charset is not asked for: JSON is UTF-8 (RFC 8259 section 8.1), and headers name all sorts of others
     text = body.decode("utf-8", "replace").strip().lstrip(_BOM).strip()
     if _is_page(text):
@@ -99,7 +96,6 @@ class _Reader:
     source: str
     date: float | None = None
     opaque_ok: bool = False
-    signature: SignatureCheck | None = None
 
     def failure(self, reason: str, message: str, hint: str | None = None) -> TokenSourceError:
         return failure(reason, message, source=self.source, hint=hint)
@@ -122,8 +118,6 @@ class _Reader:
             # checked in every case: what is not visible ASCII must not get into a header, not even into its error text
             if not self.opaque_ok or _VISIBLE_ASCII.fullmatch(text) is None:
                 raise self.failure("bad_jwt", f"the token is not usable: {error}") from None
-        if self.signature is not None:
-            self._check_signature(text, self.signature)
         server_time = self._server_time(claims)
         expires_at = self._end(claims, beside, server_time)
         if expires_at is not None and expires_at <= server_time:  # RFC 7519 section 4.1.4: on or after
@@ -143,13 +137,6 @@ class _Reader:
         if until is not None and until <= self.now:
             raise self.failure("expired", f"the token was over {self.now - until:.6g} s before it arrived")
         return token if token.issued_at is not None else dataclasses.replace(token, issued_at=self.now)
-
-    def _check_signature(self, text: str, signature: SignatureCheck) -> None:
-        try:
-            signature.check(text)
-        except NotAJwt as error:
-            hint = "Check key, algorithms, audience and issuer of the signature check"
-            raise self.failure("bad_jwt", f"the token is not signed as it must be: {error}", hint) from None
 
     def _server_time(self, claims: Mapping[str, Any]) -> float:
         """Give the provider's time: its ``Date``, unless the token itself says that this clock is worse than ours."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from animus.errors import ApiError, StreamTimeoutError
+from animus.errors import AnimusError, ApiError, ApiTimeoutError, StreamTimeoutError
 from animus.http.body import BodyStream
 from animus.http.failure import LimitExceeded, conceal, connection_error, limit_hint
 from animus.http.response import LazyResponse
@@ -55,6 +55,30 @@ class ApiAnswer:
         """What must not be shown even if the server echoes it."""
         token = carried_token(self.response.request)
         return () if token is None else (token,)
+
+    def content(self) -> bytes:
+        """Give the whole body, also of an answer that was asked for as a stream.
+
+        Raises:
+            ApiConnectionError: it broke off, or took longer than the call's limits.
+        """
+        response, call = self.response, self.call
+        failure: AnimusError | None = None
+        try:
+            content = response.content or b""
+            exceeded = call.guard.fired if call.guard is not None else None
+            if exceeded is None:  # else a body that ends with the connection only looks complete
+                return content
+        except FAILURES as error:
+            exceeded = call.guard.exceeded() if call.guard is not None else None
+            failure = connection_error(error, url=response.url, attempts=call.attempts)
+            failure.__cause__ = error
+        finally:
+            call.release()
+        if exceeded is not None:
+            failure = ApiTimeoutError("the answer took too long", limit=exceeded, attempts=call.attempts, hint=limit_hint(exceeded))
+        assert failure is not None
+        raise failure
 
     def body_stream(self) -> BodyStream:
         """Give the body of a streamed answer as pieces of bytes."""

@@ -21,10 +21,11 @@ from requests.sessions import merge_setting
 from requests.structures import CaseInsensitiveDict
 
 from animus.http.environment import SettingsMemo, is_environment_all
-from animus.http.express import plain_headers
+from animus.http.express import copied_headers, plain_headers
 
 # as imported: what is replaced later (responses, requests-mock, OpenTelemetry, …) is seen by comparison
-_SESSION = {name: getattr(requests.Session, name) for name in ("send", "get_adapter", "request", "prepare_request", "merge_environment_settings")}
+_NAMES = ("send", "get_adapter", "request", "prepare_request", "merge_environment_settings")
+_SESSION = {name: getattr(requests.Session, name) for name in _NAMES}
 _PREPARE = PreparedRequest.prepare
 _MOST = 64
 
@@ -88,7 +89,7 @@ class Templates:
         request = PreparedRequest()
         request.method = method
         request.url = template.url
-        request.headers = template.headers.copy()
+        request.headers = copied_headers(template.headers)
         if body is not None:
             request.body = body
             request.headers["Content-Length"] = str(len(body))

@@ -125,7 +125,7 @@ def test_all_that_the_auth_service_gave_is_passed_along() -> None:
     given = {
         "animus": {"token": token, "scope": ["chat"]},
         "livekit": {"voice": {"token": mint(FAR), "url": "wss://x.example"}, "video": {"room": 12345678901234567890}},
-        "plan": {"name": "größer \ud83d\ude00", "limit": 1.5, "none": None, "on": True},
+        "plan": {"name": "größer 😀", "limit": 1.5, "none": None, "on": True},
     }
     with serving() as provider, TokenIssuer(KEY, auth_url=provider.url) as issuer:
         provider.script = [Answer(given)]
@@ -337,7 +337,7 @@ def test_a_storm_shares_its_failure(emulator: Emulator, make_issuer: MakeIssuer)
 
 
 def test_who_needs_a_fresh_token_gets_one_and_a_storm_of_them_the_same(emulator: Emulator, make_issuer: MakeIssuer) -> None:
-    clock = ManualClock()
+    clock = ManualClock(auto_advance=False)
     emulator.clock = clock
     issuer = make_issuer(cache="organisation", clock=clock)
     old = issuer.issue("ada").answer["accessToken"]
@@ -367,6 +367,7 @@ def test_processes_with_a_store_share_a_token(emulator: Emulator, make_issuer: M
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_keeps_the_token_and_can_fetch(emulator: Emulator, make_issuer: MakeIssuer) -> None:
     issuer = make_issuer(cache="user")
     ours = issuer.issue("ada").answer["accessToken"]

@@ -23,7 +23,6 @@ from animus.errors import ConfigurationError, TokenSourceError
 from animus.sources.protocol import TokenRequest, TokenSource
 from animus.sources.url import UrlTokenSource
 from animus.testing import ManualClock
-from animus.tokens.signature import SignatureCheck
 from tests.sources.provider import Answer, Provider, closed_port
 from tests.tokens.minting import SIGNATURE, mint
 
@@ -201,11 +200,6 @@ def test_our_clock_and_the_providers_date(provider: Provider) -> None:
     assert token.issued_at == 1480240000
 
 
-def test_a_signature_is_checked_if_that_is_asked_for(provider: Provider) -> None:
-    check = SignatureCheck(key="a-shared-secret", algorithms=("HS256",), audience="animus")
-    assert failure_of(source_of(provider.url, signature=check)).reason == "bad_jwt"
-
-
 # ---- no answer -----------------------------------------------------------------------------------------
 
 
@@ -301,7 +295,7 @@ def test_a_body_that_cannot_be_json_is_a_failure(provider: Provider) -> None:
         {"url": "http://back.end/token"}, {"url": "ftp://back.end"}, {"url": ""}, {"url": None}, {"url": "https://back.end/a b"},
         {"method": "PO ST"},
         {"method": ""}, {"timeout": 0}, {"timeout": float("inf")}, {"json": {}, "data": {}}, {"headers": ["a"]}, {"headers": {"a b": "c"}},
-        {"headers": {1: "c"}}, {"signature": "key"}, {"background": "no"},
+        {"headers": {1: "c"}}, {"background": "no"},
     ],
 )  # fmt: skip
 def test_impossible_settings_are_refused(settings: dict[str, Any]) -> None:
@@ -367,7 +361,6 @@ def test_settings_are_pickled_and_sockets_are_not(provider: Provider) -> None:
         ({"data": SECRET}, "data"),
         ({"url": f"https://back.end/token?key={SECRET}"}, "query"),
         ({"url": f"https://user:{SECRET}@back.end/token"}, "user"),
-        ({"signature": SignatureCheck(key=SECRET, algorithms=("HS256",), audience="a")}, "signature"),
     ],
 )
 def test_a_literal_secret_is_not_pickled_and_the_error_says_what_to_do(settings: dict[str, Any], named: str) -> None:

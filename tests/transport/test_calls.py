@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -13,7 +14,7 @@ from animus.testing.clock import ManualClock
 from animus.transport.api import call_api
 from animus.transport.session import AnimusSession
 from tests.authority import Authority
-from tests.servers import LAST_CHUNK, Answer, HttpServer, RawServer, chunked, in_turn, unused_port
+from tests.servers import LAST_CHUNK, Answer, HttpServer, Peer, RawServer, chunked, in_turn, unused_port
 from tests.transport.tokens import Tokens
 
 Serve = Callable[..., HttpServer]
@@ -242,3 +243,60 @@ def test_a_call_after_close(serve: Serve, session_for: SessionFor) -> None:
     call_api(session, "GET", "/b")
     session.close()
     assert server.connections == 2
+
+
+WHOLE: dict[str, bytes] = {
+    "length": b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{",
+    "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{",
+    "until close": b"HTTP/1.1 200 OK\r\n\r\n{",
+}
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_a_whole_answer_to_a_stream_call_that_breaks_off(serve_raw: ServeRaw, session_for: SessionFor, framing: str) -> None:
+    server = serve_raw(lambda peer: (peer.request(), peer.send(WHOLE[framing])))
+    answer = call_api(session_for(server), "POST", "/chat/completions", body=b"{}", stream=True)
+    with pytest.raises(errors.ApiConnectionError) as raised:
+        answer.content()
+    assert (raised.value.sent, raised.value.attempts) == (True, 1)
+    assert isinstance(raised.value.__cause__, requests.RequestException)
+
+
+@pytest.mark.parametrize("framing", WHOLE)
+def test_a_whole_answer_to_a_stream_call_keeps_its_limits(serve_raw: ServeRaw, session_for: SessionFor, framing: str) -> None:
+    from animus.http.timeouts import Timeouts
+
+    server = serve_raw(lambda peer: (peer.request(), peer.send(WHOLE[framing]), peer.hold()))
+    session = session_for(server)
+    with pytest.raises(errors.ApiTimeoutError) as raised:
+        call_api(session, "POST", "/a", body=b"{}", stream=True, timeouts=Timeouts(deadline=0.2)).content()
+    assert raised.value.limit == "deadline"
+    assert not session._watchdog._guards
+
+
+def test_a_whole_answer_to_a_stream_call(serve: Serve, session_for: SessionFor) -> None:
+    session = session_for(serve())
+    assert call_api(session, "POST", "/a", body=b"{}", stream=True).content() == b"fine"
+    assert call_api(session, "POST", "/a", body=b"{}").content() == b"fine"
+    assert not session._watchdog._guards
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_connection_that_the_server_has_closed_is_not_used(serve_raw: ServeRaw, session_for: SessionFor, stream: bool) -> None:
+    closed = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.answer(Answer(body=b"fine"))
+        peer.close()
+        closed.set()
+
+    server = serve_raw(script)
+    session = session_for(server)
+    for _ in range(3):
+        closed.clear()
+        answer = call_api(session, "POST", "/chat/completions", body=b"{}", stream=stream)
+        assert answer.content() == b"fine"
+        assert answer.http.attempts == 1
+        assert closed.wait(10)
+    assert server.connections == 3

@@ -215,7 +215,8 @@ def test_an_adapter_of_somebody_else(serve_raw: ServeRaw, session_for: SessionFo
     assert raised.value.limit == "deadline"
 
 
-def test_the_deadline_covers_fetching_a_token(serve: Serve, session_for: SessionFor) -> None:
+@pytest.mark.parametrize("through_session", [False, True])
+def test_the_deadline_covers_fetching_a_token(serve: Serve, session_for: SessionFor, through_session: bool) -> None:
     """The source is somebody's function that hangs: whoever waits for it leaves by his own deadline."""
     started, leave = threading.Event(), threading.Event()
 
@@ -230,8 +231,9 @@ def test_the_deadline_covers_fetching_a_token(serve: Serve, session_for: Session
     leader = threading.Thread(target=lambda: session.get("/a"), daemon=True)
     leader.start()
     assert started.wait(10)
+    session.timeouts = DEADLINE
     with pytest.raises(TokenSourceError) as raised:
-        call_api(session, "GET", "/b", timeouts=DEADLINE)
+        session.get("/b") if through_session else call_api(session, "GET", "/b")
     assert raised.value.reason == "timeout"
     leave.set()
     leader.join(10)

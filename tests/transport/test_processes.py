@@ -6,6 +6,7 @@ import gc
 import os
 import pickle
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -226,6 +227,8 @@ def test_a_host_that_forks_past_python_is_found_out(
     server = serve()
     session = session_for(server)
     session.get("/parent")
+    mine = weakref.WeakSet([session._watchdog, session._budget, *session.adapters.values()])
+    monkeypatch.setattr(_fork, "_registered", mine)  # this process goes on being the parent of all else
     monkeypatch.setattr(_fork, "_pid", -1)
     session.get("/child")
     assert [request.connection for request in server.requests] == [0, 1]

@@ -1,0 +1,144 @@
+"""What a token must show to be used, for those who want to check it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from animus import _check, _strict_json
+from animus._fresh import fresh
+from animus._jwk import KIND_OF, Key, fits, is_bare_public_key, is_public, keys_in
+from animus._origin import checked_url
+from animus._secret import Secret, bare_url
+from animus.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenVerification:
+    """What a token must show to be used. Without one, only its life is read, and the API judges it.
+
+    ``AnimusClient(…, verification=TokenVerification(jwks_url="https://auth.example/jwks.json", algorithms=["RS256"],
+    audience="animus"))`` checks each token once, wherever it comes from: any source, or a shared store. One that does not pass is
+    never sent; the error is a :class:`~animus.TokenSourceError` with reason ``bad_signature`` (signature, algorithm or key),
+    ``bad_claims`` (audience, issuer, not yet valid) or ``no_keys`` (the key set cannot be had). Tokens for LiveKit are not checked.
+
+    Pickling: travels with public keys or a URL without a query; a literal secret is refused.
+
+    Attributes:
+        key: A PEM text, a JWK or JWKS (a mapping, or its JSON text), or the text of a shared secret; hidden in ``repr``.
+        jwks_url: Instead of ``key``: where the keys are. They are fetched when they are needed, kept for an hour, and fetched anew
+            when a token names a key that is not among them, at most twice a minute.
+        algorithms: Those that are accepted, such as ``["RS256"]``. There is no default, and ``none`` is none of them. Each must fit
+            the key: a shared secret for HS256, HS384 and HS512, a public key for the others.
+        audience: Must be among the token's ``aud``. None: any, or none; it must be said.
+        issuer: Must be the token's ``iss``; None: any, or none.
+        leeway: Seconds that a token may come before its ``nbf``, for clocks that differ. Its end has no leeway.
+
+    Raises:
+        ConfigurationError: one of them is missing, not possible, or does not fit another.
+    """
+
+    algorithms: tuple[str, ...]
+    audience: str | None
+    key: Key | None = field(default=None, repr=False, hash=False)
+    jwks_url: str | None = field(default=None, repr=False)
+    issuer: str | None = None
+    leeway: float = 60.0
+
+    def __post_init__(self) -> None:
+        if (self.key is None) == (self.jwks_url is None):
+            raise ConfigurationError("verification needs one of key and jwks_url", hint="Give the key, or the URL of the key set")
+        _set(self, algorithms=_algorithms(self.algorithms))
+        for name in ("audience", "issuer"):
+            if getattr(self, name) is not None:
+                _check.text(f"verification.{name}", getattr(self, name))
+        _check.seconds("verification.leeway", self.leeway)
+        if self.key is not None:
+            _set(self, key=_key(self.key))
+        else:
+            # whether http is allowed is the client's to say
+            _set(self, jwks_url=Secret(checked_url("verification.jwks_url", self.jwks_url, allow_insecure_http=True)))
+        for algorithm in self.algorithms:
+            self._check_fit(algorithm)
+
+    @property
+    def keys(self) -> list[Key]:
+        """The given keys; none if they are at a URL."""
+        return [] if self.key is None else keys_in(self.key)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether nothing in it is a secret."""
+        if self.jwks_url is not None:
+            return str(self.jwks_url) == bare_url(self.jwks_url)
+        return self.key is not None and is_public(self.key)
+
+    def _check_fit(self, algorithm: str) -> None:
+        secret = KIND_OF[algorithm] == "oct"
+        if self.jwks_url is not None:
+            if secret:
+                raise _forgeable(algorithm, "keys at a URL can be seen by anybody")
+            return
+        if any(fits(key, algorithm) for key in self.keys):
+            return
+        if secret:
+            raise _forgeable(algorithm, "the key is a public one")
+        hint = "Give it as PEM text (-----BEGIN PUBLIC KEY-----), as JWK, or as JWKS; a JWK names kty, and crv for ES algorithms"
+        if any(is_bare_public_key(key) for key in self.keys):
+            hint = "Put the line -----BEGIN PUBLIC KEY----- before it, and -----END PUBLIC KEY----- behind it"
+        raise ConfigurationError(f"verification.key has no key for {algorithm}", hint=hint)
+
+    def __copy__(self) -> TokenVerification:
+        return self
+
+    def __deepcopy__(self, memo: object) -> TokenVerification:
+        return self
+
+    def __reduce__(self) -> Any:
+        if not self.is_public:
+            raise TypeError("a TokenVerification with a secret key, or a URL with a query, is not pickled; make one in each process")
+        settings = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        for name in ("key", "jwks_url"):  # hidden, not secret
+            if isinstance(settings[name], str):
+                settings[name] = str(settings[name])
+        return functools.partial(TokenVerification, **settings), ()
+
+
+def _set(verification: TokenVerification, **values: Any) -> None:
+    for name, value in values.items():
+        object.__setattr__(verification, name, value)
+
+
+def _forgeable(algorithm: str, why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{algorithm} is for a shared secret, but {why}: whoever sees it could sign tokens",
+        hint="Name the algorithm of the public key, such as RS256 or ES256, and no HS algorithm (CVE-2024-33663)",
+    )
+
+
+def _algorithms(given: Any) -> tuple[str, ...]:
+    allowed = f"a list of algorithms, of {', '.join(KIND_OF)}"
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise _check.refuse("verification.algorithms", given, allowed)
+    algorithms = tuple(given)
+    if not algorithms or not all(isinstance(name, str) and name in KIND_OF for name in algorithms):
+        hint = '"none" means unsigned: anybody could make such a token' if "none" in [str(name).lower() for name in algorithms] else None
+        raise _check.refuse("verification.algorithms", given, allowed, hint)
+    return algorithms
+
+
+def _key(given: Any) -> Key:
+    """Give the key, with JSON text read; a text does not show itself."""
+    if isinstance(given, str) and given.strip().startswith("{"):
+        try:
+            given = _strict_json.loads(given)
+        except ValueError:
+            raise ConfigurationError("verification.key begins like JSON, but is none") from None
+    if isinstance(given, str) and given.strip():
+        return Secret(given)
+    if not isinstance(given, Mapping) or not given:
+        raise _check.refuse("verification.key", given, "a PEM text, a JWK, a JWKS or a shared secret")
+    copied: Mapping[str, Any] = fresh(given)
+    return copied

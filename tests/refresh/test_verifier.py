@@ -1,0 +1,335 @@
+"""Tokens are checked before they are used, with keys that may be at a URL."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from animus import AnimusClient, ConfigurationError, TokenSourceError, TokenVerification
+from animus.emulator import Emulator
+from animus.refresh.keys import MAX_AGE, TURN, KeySet
+from animus.refresh.manager import TokenManager
+from animus.refresh.verifier import TokenVerifier
+from animus.stores.memory import MemoryTokenStore
+from animus.stores.protocol import StoredToken, store_key
+from animus.testing import ManualClock
+from animus.tokens.token import Token
+from tests.refresh.sources import Caller, Scripted
+from tests.sources.provider import Answer, Provider, closed_port, serving
+from tests.tokens.minting import mint
+from tests.tokens.signing import FAR, Keys
+
+NOW = 1_700_000_000.0
+RSA, NEXT, MALLORY = Keys.rsa(), Keys.rsa(), Keys.rsa()
+CANARY = "canary-that-must-not-sing"
+
+
+def with_kid(keys: Keys, kid: str) -> dict[str, Any]:
+    return {**keys.jwk, "kid": kid}
+
+
+def jwks(*keys: dict[str, Any], **answer: Any) -> Answer:
+    return Answer({"keys": list(keys)}, **answer)
+
+
+@pytest.fixture
+def server() -> Iterator[Provider]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOW)
+
+
+@pytest.fixture
+def verifier_for(clock: ManualClock) -> Iterator[Callable[..., TokenVerifier]]:
+    made: list[TokenVerifier] = []
+
+    def verifier_for(server: Provider | None = None, **settings: Any) -> TokenVerifier:
+        where = {"key": RSA.public} if server is None else {"jwks_url": server.url}
+        made.append(TokenVerifier(TokenVerification(**{"algorithms": ["RS256"], "audience": "animus", **where, **settings}), clock=clock))
+        return made[-1]
+
+    yield verifier_for
+    for verifier in made:
+        verifier.close()
+
+
+def check(verifier: TokenVerifier, text: str, **token: Any) -> None:
+    verifier.check(Token(text, **token), source="the source", deadline=None)
+
+
+def refused(verifier: TokenVerifier, text: str, **token: Any) -> TokenSourceError:
+    with pytest.raises(TokenSourceError) as caught:
+        check(verifier, text, **token)
+    error = caught.value
+    assert error.hint
+    assert text.rpartition(".")[2] not in "".join(traceback.format_exception(error))
+    return error
+
+
+# ---- what is checked -----------------------------------------------------------------------------------
+
+
+def test_each_fault_has_its_reason(verifier_for: Callable[..., TokenVerifier]) -> None:
+    verifier = verifier_for(issuer="auth")
+    check(verifier, RSA.sign())
+    for text, reason, said in [
+        (MALLORY.sign(), "bad_signature", "not by a known key"),
+        (Keys.curve().sign(), "bad_signature", "algorithm ES256 is not among RS256"),
+        (mint(FAR), "bad_signature", "algorithm HS256"),
+        (RSA.sign(aud="somebody"), "bad_claims", "another audience"),
+        (RSA.sign(iss="somebody"), "bad_claims", "another issuer"),
+        (RSA.sign(iss=None), "bad_claims", "names no issuer"),
+        (RSA.sign(nbf=NOW + 61), "bad_claims", "not valid before 1 s"),
+        (RSA.sign(nbf="soon"), "bad_claims", "nbf claim is not a number"),
+        (RSA.sign(nbf=True), "bad_claims", "nbf claim is not a number"),
+        ("an-opaque-token", "bad_jwt", "cannot be checked"),
+    ]:
+        error = refused(verifier, text)
+        assert (error.reason, error.source) == (reason, "the source")
+        assert said in str(error)
+
+
+def test_a_beginning_has_leeway_by_the_providers_clock(verifier_for: Callable[..., TokenVerifier]) -> None:
+    check(verifier_for(), RSA.sign(nbf=NOW + 59))
+    check(verifier_for(leeway=0), RSA.sign(nbf=NOW))
+    refused(verifier_for(leeway=0), RSA.sign(nbf=NOW + 1))
+    check(verifier_for(leeway=0), RSA.sign(nbf=NOW + 100), skew=100.0)
+    refused(verifier_for(leeway=0), RSA.sign(nbf=NOW - 50), skew=-100.0)
+
+
+# ---- keys at a URL -------------------------------------------------------------------------------------
+
+
+def test_keys_are_fetched_when_they_are_needed_and_once(server: Provider, verifier_for: Callable[..., TokenVerifier]) -> None:
+    server.script = [jwks(with_kid(NEXT, "b"), with_kid(RSA, "a"))]
+    verifier = verifier_for(server)
+    assert server.requests == []
+    for _ in range(3):
+        check(verifier, RSA.sign(headers={"kid": "a"}))
+        check(verifier, NEXT.sign(headers={"kid": "b"}))
+        check(verifier, RSA.sign())
+    assert [(request.method, request.headers["Accept"]) for request in server.requests] == [
+        ("GET", "application/jwk-set+json, application/json")
+    ]
+
+
+def test_a_new_key_is_found_and_made_up_ones_do_not_make_requests(
+    server: Provider, verifier_for: Callable[..., TokenVerifier], clock: ManualClock
+) -> None:
+    server.script = [jwks(with_kid(RSA, "a")), jwks(with_kid(RSA, "a"), with_kid(NEXT, "b"))]
+    verifier = verifier_for(server)
+    check(verifier, RSA.sign(headers={"kid": "a"}))
+    check(verifier, NEXT.sign(headers={"kid": "b"}))  # at once, however new the set is
+    assert len(server.requests) == 2
+    for number in range(20):
+        assert refused(verifier, MALLORY.sign(headers={"kid": f"made-up-{number}"})).reason == "bad_signature"
+    assert len(server.requests) == 2
+    clock.advance(TURN)
+    for number in range(20):
+        refused(verifier, MALLORY.sign(headers={"kid": f"made-up-{number}"}))
+    assert len(server.requests) == 3
+    check(verifier, NEXT.sign(headers={"kid": "b"}))
+
+
+def test_a_key_that_was_taken_back_goes_within_the_hour(
+    server: Provider, verifier_for: Callable[..., TokenVerifier], clock: ManualClock
+) -> None:
+    server.script = [jwks(with_kid(RSA, "a")), jwks(with_kid(NEXT, "b"))]
+    verifier = verifier_for(server)
+    token = RSA.sign(headers={"kid": "a"})
+    check(verifier, token)
+    clock.advance(MAX_AGE - 1)
+    check(verifier, token)
+    assert len(server.requests) == 1
+    clock.advance(1)
+    assert "no key for it" in str(refused(verifier, token))
+    assert len(server.requests) == 2
+    check(verifier, NEXT.sign(headers={"kid": "b"}))
+
+
+def test_a_fetch_that_fails_leaves_the_old_keys(
+    server: Provider, verifier_for: Callable[..., TokenVerifier], clock: ManualClock
+) -> None:
+    server.script = [jwks(with_kid(RSA, "a")), Answer("down", status=503)]
+    verifier = verifier_for(server)
+    token = RSA.sign(headers={"kid": "a"})
+    check(verifier, token)
+    clock.advance(MAX_AGE)
+    check(verifier, token)
+    assert len(server.requests) == 2
+    for _ in range(5):
+        check(verifier, token)
+    assert len(server.requests) == 2  # the failure is remembered for a second
+    server.script = [jwks(with_kid(RSA, "a"))]
+    clock.advance(1)
+    for _ in range(5):
+        check(verifier, token)
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (Answer("down", status=503), "the server answered 503"),
+        (Answer("", status=302, headers={"Location": "https://elsewhere.test/"}), "the server answered 302"),
+        (Answer(b"<html>"), "the answer is not JSON"),
+        (Answer([]), "received ["),
+        (Answer({"keys": {"a": CANARY}}), 'received {"keys": {"a": string}}'),
+        (Answer(b'{"keys": [' + b" " * (1 << 20) + b"]}"), "larger than"),
+    ],
+)
+def test_without_keys_nothing_is_used_and_the_error_says_why(
+    server: Provider, verifier_for: Callable[..., TokenVerifier], clock: ManualClock, answer: Answer, said: str
+) -> None:
+    server.script = [answer]
+    verifier = verifier_for(server)
+    for _ in range(3):
+        error = refused(verifier, RSA.sign())
+        assert (error.reason, error.source) == ("no_keys", server.url)
+        assert said in str(error)
+        assert CANARY not in str(error)
+    assert len(server.requests) == 1
+    server.script = [jwks(RSA.jwk)]
+    clock.advance(1)
+    check(verifier, RSA.sign())
+
+
+def test_nobody_listens(clock: ManualClock, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    url = f"http://127.0.0.1:{closed_port()}/keys?secret={CANARY}"
+    verifier = TokenVerifier(TokenVerification(jwks_url=url, algorithms=["RS256"], audience=None), clock=clock)
+    error = refused(verifier, RSA.sign())
+    assert error.reason == "no_keys"
+    shown = [*traceback.format_exception(error), caplog.text, repr(verifier), repr(vars(verifier)), repr(vars(verifier._key_set))]
+    assert CANARY not in "".join(shown)
+    verifier.close()
+
+
+@pytest.mark.parametrize("keys", [[], [7, None, "x", []], [{"kty": "oct", "k": "c2VjcmV0"}], [{**RSA.jwk, "d": "AQAB"}], [{"kty": "RSA"}]])
+def test_keys_that_are_none_do_not_count(server: Provider, verifier_for: Callable[..., TokenVerifier], keys: list[Any]) -> None:
+    server.script = [Answer({"keys": keys})]
+    assert refused(verifier_for(server), RSA.sign()).reason == "bad_signature"
+
+
+def test_many_who_check_fetch_once(server: Provider, verifier_for: Callable[..., TokenVerifier]) -> None:
+    from animus._clock import SYSTEM_CLOCK
+
+    server.script = [jwks(with_kid(RSA, "a"))]
+    key_set = KeySet(server.url, clock=SYSTEM_CLOCK)
+    callers = [Caller(lambda: key_set.for_key("a", SYSTEM_CLOCK.monotonic() + 20)) for _ in range(16)]
+    assert {len(caller.finish()) for caller in callers} == {1}
+    assert len(server.requests) == 1
+    key_set.close()
+
+
+def test_many_who_miss_a_new_key_find_it_by_one_fetch(server: Provider) -> None:
+    from animus._clock import SYSTEM_CLOCK
+
+    server.script = [jwks(with_kid(RSA, "a")), jwks(with_kid(RSA, "a"), with_kid(NEXT, "b"))]
+    key_set = KeySet(server.url, clock=SYSTEM_CLOCK)
+    key_set.for_key("a", None)
+    callers = [Caller(lambda: key_set.for_key("b", SYSTEM_CLOCK.monotonic() + 20)) for _ in range(16)]
+    assert {len(caller.finish()) for caller in callers} == {2}
+    assert len(server.requests) == 2
+    key_set.close()
+
+
+def test_a_fetch_for_a_new_key_that_fails_is_made_again_soon(
+    server: Provider, verifier_for: Callable[..., TokenVerifier], clock: ManualClock
+) -> None:
+    server.script = [jwks(with_kid(RSA, "a")), Answer("down", status=503), jwks(with_kid(NEXT, "b"))]
+    verifier = verifier_for(server)
+    check(verifier, RSA.sign(headers={"kid": "a"}))
+    for _ in range(5):
+        refused(verifier, NEXT.sign(headers={"kid": "b"}))
+    assert len(server.requests) == 2
+    clock.advance(1)
+    check(verifier, NEXT.sign(headers={"kid": "b"}))
+
+
+def test_a_deadline_is_kept(server: Provider, verifier_for: Callable[..., TokenVerifier], clock: ManualClock) -> None:
+    with pytest.raises(TokenSourceError) as caught:
+        verifier_for(server).check(Token(RSA.sign()), source="s", deadline=clock.monotonic())
+    assert caught.value.reason == "no_keys"
+
+
+# ---- through manager and client ------------------------------------------------------------------------
+
+
+def test_a_manager_uses_no_token_that_does_not_pass(verifier_for: Callable[..., TokenVerifier], clock: ManualClock) -> None:
+    source = Scripted(MALLORY.sign(), RSA.sign())
+    manager = TokenManager(source, clock=clock, verifier=verifier_for())
+    with pytest.raises(TokenSourceError) as caught:
+        manager.token()
+    assert (caught.value.reason, caught.value.source) == ("bad_signature", "scripted")
+    with pytest.raises(TokenSourceError):
+        manager.token()
+    assert len(source.asked) == 1  # remembered for about a second
+    clock.advance(2)
+    assert manager.token().value
+
+
+def test_a_failed_check_of_a_renewal_leaves_the_token_in_use(verifier_for: Callable[..., TokenVerifier], clock: ManualClock) -> None:
+    first = RSA.sign(exp=NOW + 600)
+    manager = TokenManager(Scripted(first, MALLORY.sign(), background=False), clock=clock, verifier=verifier_for())
+    assert manager.token().value == first
+    clock.advance(560)
+    assert manager.token().value == first
+
+
+def test_a_token_in_the_store_is_checked_too(verifier_for: Callable[..., TokenVerifier], clock: ManualClock) -> None:
+    store = MemoryTokenStore()
+    source = Scripted(RSA.sign())
+    store.save(store_key(source.fingerprint, "ada"), StoredToken(MALLORY.sign(), FAR, 0.0, NOW))
+    manager = TokenManager(source, clock=clock, store=store, identity="ada", verifier=verifier_for())
+    assert manager.token().value == RSA.sign()
+    sibling = TokenManager(Scripted(RuntimeError("never asked")), clock=clock, store=store, identity="ada", verifier=verifier_for())
+    assert sibling.token().value == RSA.sign()
+
+
+def test_it_travels_with_manager_and_client(verifier_for: Callable[..., TokenVerifier], server: Provider) -> None:
+    with AnimusClient(server.url, verification=verifier_for().verification, api_base_url="https://api.test/v3") as client:
+        twin = pickle.loads(pickle.dumps(client))
+        assert twin._verifier.verification == verifier_for().verification
+        assert twin._manager._verifier is twin._verifier
+        assert twin.session._manager._verifier is not None
+        twin.close()
+        assert client.for_identity("ada")._manager._verifier is client._verifier
+        assert client.with_options(retry=0)._manager._verifier is client._verifier
+    manager = pickle.loads(pickle.dumps(TokenManager(Named(), verifier=verifier_for())))
+    with pytest.raises(TokenSourceError):
+        manager.token()
+
+
+class Named:
+    fingerprint = "named"
+
+    def fetch(self, request: object) -> str:
+        return mint(FAR)
+
+
+def test_a_client_sends_nothing_with_a_token_that_does_not_pass(server: Provider) -> None:
+    server.script = [jwks(with_kid(RSA, "a"))]
+    wanted = TokenVerification(jwks_url=server.url, algorithms=["RS256"], audience="animus")
+    with Emulator() as emulator, AnimusClient(emulator.token_url, verification=wanted, api_base_url=emulator.api_base_url) as client:
+        with pytest.raises(TokenSourceError) as caught:
+            client.session.post("/chat/completions", json={})
+        assert caught.value.reason == "bad_signature"
+        assert emulator.requests.count("chat/completions") == 0
+
+
+def test_a_client_refuses_what_is_no_verification_and_keys_in_clear_text() -> None:
+    wanted = TokenVerification(jwks_url="http://auth.test/keys", algorithms=["RS256"], audience="animus")
+    for settings in ({"verification": "RS256"}, {"verification": wanted}):
+        with pytest.raises(ConfigurationError):
+            AnimusClient("https://back.end/token", **settings)  # type: ignore[arg-type]
+    AnimusClient("https://back.end/token", verification=wanted, allow_insecure_http=True).close()
