@@ -57,7 +57,9 @@ class Witness:
             self.see(link, link.args, {k: v for k, v in vars(link).items() if k != "response"})
             response = getattr(link, "response", None)
             if response is not None:
-                self.see(response, dict(response.headers), dict(response.request.headers), response.text, response.url)
+                self.see(response, dict(response.headers), response.text, response.url)
+                # headers of the caller's own may be there; the token is not
+                assert "Authorization" not in response.request.headers
             if isinstance(link, AnimusError):
                 self.texts.append(pickle.dumps(link).decode("latin-1"))
             link = link.__cause__ or link.__context__
@@ -80,10 +82,11 @@ class Witness:
 
     def check(self) -> None:
         secrets = self.secrets()
-        assert len(secrets) > len(MARKED), "no token was ever sent: the test tests nothing"
+        assert any(request.credential != "none" for request in self.emulator.requests), "no token was ever sent: the test tests nothing"
         for text in self.texts:
             for secret in secrets:
-                assert secret not in text, text[:2000]
+                place = text.find(secret)
+                assert place == -1, f"{secret!r} in {text[max(0, place - 300) : place + len(secret) + 300]!r}"
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +206,7 @@ FAULTS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: "-".join(f"{v}" for v in fault.values() if not isinstance(v, dict))[:30])
 def test_calls_that_fail(client: AnimusClient, witness: Witness, fault: dict[str, Any]) -> None:
     emulator = witness.emulator
+    emulator.arm(path=CHAT_PATH, status=503)  # so that a repetition is in the log
     client.chat.send("Hello")  # a token is there
     fields = {key: value for key, value in fault.items() if key != "times"}
     token = str(emulator.requests.last("api").headers["Authorization"]).partition(" ")[2]
@@ -221,9 +225,6 @@ def test_calls_that_fail(client: AnimusClient, witness: Witness, fault: dict[str
         emulator.disarm()
         emulator.arm(path=path, times=fault.get("times", 1), **fields)
         attempted(witness, act)
-    emulator.disarm()
-    emulator.arm(path=CHAT_PATH, status=503)  # so that a repetition is in the log
-    client.chat.send("Hello")
 
 
 @pytest.mark.parametrize(

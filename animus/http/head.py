@@ -18,6 +18,9 @@ from typing import Any
 # RFC 9110 section 5.1 allows less; this is what the email parser takes for a name, but for its "From " line
 _LINE = re.compile(rb"([\x21-\x39\x3b-\x7e]+):[ \t]*([^\r\n]*)\r?\n")
 
+# the email parser looks for parts in the (empty) body behind such a head, and notes that there are none
+_HAS_PARTS = re.compile(rb"(?i)content-type:\s*(multipart|message)")
+
 
 def read_head(fp: Any, _class: Any = http.client.HTTPMessage) -> http.client.HTTPMessage:
     """Read the header lines from ``fp``, as ``http.client.parse_headers`` does.
@@ -30,7 +33,7 @@ def read_head(fp: Any, _class: Any = http.client.HTTPMessage) -> http.client.HTT
     match = _LINE.fullmatch
     for line in lines[:-1]:
         found = match(line)
-        if found is None:
+        if found is None or _HAS_PARTS.match(line):
             return _by_email(lines, _class)
         fields.append((found[1].decode("ascii"), found[2].decode("iso-8859-1")))
     if lines[-1] not in (b"\r\n", b"\n"):
@@ -60,18 +63,12 @@ def _is_usable() -> bool:
     return getattr(message, "_headers", None) == [("A", "b")] and hasattr(message, "_payload")
 
 
-if _is_usable():
-    _begin = types.FunctionType(
-        http.client.HTTPResponse.begin.__code__,
-        {**vars(http.client), "parse_headers": read_head},
-        "begin",
-        http.client.HTTPResponse.begin.__defaults__,
-    )
+def _answer_class() -> type[http.client.HTTPResponse]:
+    standard = http.client.HTTPResponse
+    if not _is_usable():
+        return standard
+    begin = types.FunctionType(standard.begin.__code__, {**vars(http.client), "parse_headers": read_head}, "begin")
+    return type("AnswerHead", (standard,), {"__doc__": "An answer whose head is read by read_head().", "begin": begin})
 
-    class AnswerHead(http.client.HTTPResponse):
-        """An answer whose head is read by :func:`read_head`."""
 
-        begin = _begin
-
-else:
-    AnswerHead = http.client.HTTPResponse  # type: ignore[misc]
+AnswerHead = _answer_class()

@@ -111,10 +111,11 @@ def loads(data: bytes | str) -> Any:
         except ValueError:  # more digits than int() takes
             return json.loads(text, parse_int=_integer)
     except json.JSONDecodeError as error:
-        # the exception itself carries the whole text: it goes no further
-        raise ShapeError(f"it is no JSON: {error.msg} at character {error.pos + 1} of {len(text)}") from None
+        why = f"it is no JSON: {error.msg} at character {error.pos + 1} of {len(text)}"
     except RecursionError:
-        raise ShapeError("it is nested too deeply") from None
+        why = "it is nested too deeply"
+    # out here, since the exception of json carries the whole text, and "from None" would only hide it
+    raise ShapeError(why)
 
 
 def _integer(digits: str) -> int | float:
