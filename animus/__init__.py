@@ -66,8 +66,14 @@ if TYPE_CHECKING:
     )
     from animus.sources.static import StaticTokenSource as StaticTokenSource
     from animus.sources.url import UrlTokenSource as UrlTokenSource
+    from animus.stores.file import FileTokenStore as FileTokenStore
+    from animus.stores.keyring import KeyringTokenStore as KeyringTokenStore
     from animus.stores.memory import MemoryTokenStore as MemoryTokenStore
-    from animus.stores.protocol import TokenStore as TokenStore
+    from animus.stores.protocol import (
+        StoredToken as StoredToken,
+        TokenStore as TokenStore,
+    )
+    from animus.stores.redis import RedisTokenStore as RedisTokenStore
     from animus.streaming.stream import ChatStream as ChatStream
     from animus.tokens.token import (
         LiveKitDetails as LiveKitDetails,
@@ -123,8 +129,11 @@ else:
         "animus.sources.protocol": ("TokenRequest", "TokenSource"),
         "animus.sources.static": ("StaticTokenSource",),
         "animus.sources.url": ("UrlTokenSource",),
+        "animus.stores.file": ("FileTokenStore",),
+        "animus.stores.keyring": ("KeyringTokenStore",),
         "animus.stores.memory": ("MemoryTokenStore",),
-        "animus.stores.protocol": ("TokenStore",),
+        "animus.stores.protocol": ("StoredToken", "TokenStore"),
+        "animus.stores.redis": ("RedisTokenStore",),
         "animus.streaming.stream": ("ChatStream",),
         "animus.tokens.token": ("LiveKitDetails", "Token"),
         "animus.tokens.verification": ("TokenVerification",),

@@ -31,6 +31,7 @@ from animus.resources.images import GeneratedImage, checked_prompt
 from animus.resources.media import Media
 from animus.sources.env import default_source
 from animus.sources.make import as_token_source
+from animus.stores.make import as_token_store
 from animus.tokens.token import LiveKitDetails
 from animus.tokens.verification import TokenVerification
 from animus.transport.policy import RetryPolicy
@@ -58,7 +59,8 @@ class AnimusClient:
         vision: Settings of media calls, a :class:`~animus.VisionConfig` or a mapping.
         api_base_url: Default ``ANIMUS_API_BASE_URL``, else ``https://api.animusai.co/v3``.
         rest_base_url: For endpoints that only the REST reference documents; default: the same with ``v2``.
-        token_store: Where tokens rest; default: in memory.
+        token_store: Where tokens rest, to be shared with other processes: ``"file"``, ``"file:PATH"``, ``"redis://…"``,
+            ``"keyring"``, ``"memory"`` or a :class:`~animus.TokenStore`. Left out: ``ANIMUS_TOKEN_STORE``, else in memory.
         identity: Whose tokens these are, where a store is shared.
         verification: A :class:`~animus.TokenVerification`: what tokens must show before they are used; default: the API judges them.
         timeouts: :class:`~animus.Timeouts`, a mapping of limits, or seconds for a whole call.
@@ -107,7 +109,8 @@ class AnimusClient:
         self._vision_config = None if vision is None else VisionConfig.make(vision, "vision")
         self._retry = RetryPolicy.make(retry)
         self._identity = identity
-        self._token_store = token_store
+        self._given_store = token_store
+        self._token_store = as_token_store(token_store, clock=self._clock)
         self._verifier: TokenVerifier | None = None
         if verification is not None:
             self._verifier = TokenVerifier(verification, clock=self._clock, allow_insecure_http=allow_insecure_http)
@@ -360,6 +363,10 @@ class AnimusClient:
         self._session.close()
         if self._session._owns_transport:
             self._manager.close()
+            if self._token_store is not self._given_store:  # ours, made of a text
+                close_store = getattr(self._token_store, "close", None)
+                if callable(close_store):
+                    close_store()
             if self._verifier is not None:
                 self._verifier.close()
 
@@ -376,7 +383,8 @@ class AnimusClient:
             "vision": self._vision_config,
             "api_base_url": self.api_base_url,
             "rest_base_url": self.rest_base_url,
-            "token_store": self._token_store,
+            # what the environment says is read where the client arrives
+            "token_store": None if self._given_store is None else self._token_store or "memory",
             "identity": self._identity,
             "verification": None if self._verifier is None else self._verifier.verification,
             "timeouts": self._session.timeouts,

@@ -119,7 +119,8 @@ class TokenSourceError(AuthenticationError):
         source: The name of the source (never with credentials or a query in it).
         reason: One of ``unauthorized``, ``not_found``, ``method_not_allowed``, ``rate_limited``, ``client_error``,
             ``server_error``, ``redirect_to_login``, ``html_page``, ``not_json``, ``wrong_shape``, ``bad_jwt``,
-            ``no_exp``, ``expired``, ``bad_signature``, ``bad_claims``, ``no_keys``, ``unreachable``, ``timeout``, ``tls``, ``too_large``, ``not_available``, ``failed``.
+            ``no_exp``, ``expired``, ``bad_signature``, ``bad_claims``, ``no_keys``, ``unreachable``, ``timeout``, ``tls``,
+            ``too_large``, ``not_available``, ``failed``.
         status: The HTTP status the source answered, or None.
         retry_after: Seconds the source asked to wait, or None.
         failures: For a chain of sources: what each of those it asked ended in, as ``(name, TokenSourceError)``, in order.

@@ -66,3 +66,21 @@ def full_backlog(closing: contextlib.ExitStack) -> str:
         waiting.setblocking(False)
         waiting.connect_ex(listener.getsockname())
     return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.fixture
+def name_hosts(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[tuple[str, int], int]], None]:
+    """Have host names and ports lead to ports of this machine."""
+
+    def name_hosts(table: dict[tuple[str, int], int]) -> None:
+        look_up = socket.getaddrinfo
+
+        def getaddrinfo(host: Any, port: Any, *args: Any, **options: Any) -> Any:
+            name = host.decode() if isinstance(host, bytes) else host
+            if (name, port) in table:
+                return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", table[name, port]))]
+            return look_up(host, port, *args, **options)
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+    return name_hosts

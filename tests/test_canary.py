@@ -229,7 +229,16 @@ def test_calls_that_fail(client: AnimusClient, witness: Witness, fault: dict[str
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(401, None), (403, "echo"), (500, "echo"), (302, "echo"), (200, "<html>echo</html>"), (200, {"token": 5}), (200, "echo"), (200, {"x": KEY})],
+    [
+        (401, None),
+        (403, "echo"),
+        (500, "echo"),
+        (302, "echo"),
+        (200, "<html>echo</html>"),
+        (200, {"token": 5}),
+        (200, "echo"),
+        (200, {"x": KEY}),
+    ],
 )
 def test_token_sources_that_fail(client: AnimusClient, witness: Witness, status: int, body: Any) -> None:
     emulator = witness.emulator
@@ -238,6 +247,7 @@ def test_token_sources_that_fail(client: AnimusClient, witness: Witness, status:
     if isinstance(body, str):
         body = body.replace("echo", f"key {KEY} header {HEADER} cookie {COOKIE} query {QUERY} Basic {PASSWORD}")
     emulator.token_status, emulator.token_body = status, body
+    emulator.arm(kind="auth", status=status, body=body, times=None)
     emulator.api_key = "another"
     emulator.revoke_tokens()
     for act in (lambda: client.chat.send("Hello"), lambda: client.chat.completions([user("Hello")]), lambda: client.generate_image("x")):

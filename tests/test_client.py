@@ -34,6 +34,7 @@ from animus import (
     UnauthorizedError,
     UrlTokenSource,
     VisionConfig,
+    events,
 )
 from animus.emulator import Emulator
 from animus.testing import ManualClock
@@ -63,7 +64,7 @@ def client(emulator: Emulator) -> Iterator[AnimusClient]:
 
 
 def post(client: AnimusClient, **options: Any) -> requests.Response:
-    body = {"model": "m", "messages": [user("Hello")]}
+    body: Any = {"model": "m", "messages": [user("Hello")]}
     return client.session.post("/chat/completions", json=body, **options)
 
 
@@ -267,7 +268,9 @@ def test_the_chat_configuration_can_be_changed(client: AnimusClient, emulator: E
     assert given == {"temperature": 0.5, "history_size": 2}
 
 
-@pytest.mark.parametrize("changes", [{"model": ""}, {"system_message": None}, {"auto_turn": {"max_turns": 0}}, {"historySize": 3}, {"n": 0}, "x"])
+@pytest.mark.parametrize(
+    "changes", [{"model": ""}, {"system_message": None}, {"auto_turn": {"max_turns": 0}}, {"historySize": 3}, {"n": 0}, "x"]
+)
 def test_a_refused_change_changes_nothing(client: AnimusClient, changes: Any) -> None:
     before = client.chat.config
     with pytest.raises(ConfigurationError):
@@ -337,6 +340,26 @@ def test_what_is_told_about_tokens_and_requests(client: AnimusClient, emulator: 
     assert {event.path for event in heard.named("request_start")} == {"/v3/chat/completions"}
 
 
+def test_the_sender_of_all_signals_is_the_client(client: AnimusClient, emulator: Emulator) -> None:
+    heard: list[tuple[Any, str]] = []
+
+    def receiver(sender: Any, event: Any) -> None:
+        heard.append((sender, event.chat_id))
+
+    def nobody(sender: Any, event: Any) -> None:
+        raise AssertionError("that client said nothing")
+
+    bob = client.for_identity("bob")
+    speakers = [client.chat, client.conversation(), client.with_options(timeouts=30).chat, client.with_options().conversation()]
+    with events.message_complete.connected_to(receiver, sender=client), events.message_complete.connected_to(nobody, sender=bob):
+        for conversation in speakers:
+            conversation.send("Hello")
+    assert heard == [(client, conversation.chat_id) for conversation in speakers]
+    with events.message_complete.connected_to(receiver, sender=bob):
+        bob.chat.send("Hello")
+    assert heard[-1] == (bob, bob.chat.chat_id)
+
+
 # ---- other identities ----------------------------------------------------------------------------------
 
 
@@ -356,7 +379,11 @@ def test_two_users_never_share_a_token(two_users: Emulator, store: Any) -> None:
     emulator.token_lifetime = 300
     shared = None if store is None else store()
     with AnimusClient(
-        source_of(emulator, "ada"), api_base_url=emulator.api_base_url, chat={**CHAT, "history_size": 400}, token_store=shared, identity="ada"
+        source_of(emulator, "ada"),
+        api_base_url=emulator.api_base_url,
+        chat={**CHAT, "history_size": 400},
+        token_store=shared,
+        identity="ada",
     ) as ada:
         bob = ada.for_identity("bob", token_source=source_of(emulator, "bob"))
         heard = {name: Heard(who, "message_complete") for name, who in (("ada", ada), ("bob", bob))}
@@ -449,7 +476,11 @@ def test_clock_and_chance_are_those_of_the_client(emulator: Emulator) -> None:
     emulator.api_key = "opaque-token"
     emulator.script([{"content": None, "turns": ["a", "b"], "times": None}])
     with AnimusClient(
-        lambda: "opaque-token", api_base_url=emulator.api_base_url, chat={**CHAT, "auto_turn": True, "history_size": 5}, clock=clock, random=chance
+        lambda: "opaque-token",
+        api_base_url=emulator.api_base_url,
+        chat={**CHAT, "auto_turn": True, "history_size": 5},
+        clock=clock,
+        random=chance,
     ) as client:
         for view in (client, client.for_identity("bob"), client.with_options(timeouts=500), client.with_options().for_identity("eve")):
             for conversation in (view.chat, view.conversation()):
@@ -609,7 +640,7 @@ def ask_in_a_child(client: AnimusClient, answers: Any) -> None:
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_client_works_in_a_child(client: AnimusClient, emulator: Emulator, method: str) -> None:
     client.chat.send("Hello")
-    context = multiprocessing.get_context(method)
+    context: Any = multiprocessing.get_context(method)
     answers = context.Queue()
     child = context.Process(target=ask_in_a_child, args=(client, answers))
     child.start()

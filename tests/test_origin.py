@@ -33,7 +33,19 @@ def test_the_origin_of_a_url(url: str, origin: tuple[str, str, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "api.animusai.co", "/v3", "//api.animusai.co", "ftp://x/", "file:///x", "https://", "https:///x", "http://h:99999/", "http://h:x/"]
+    "url",
+    [
+        "",
+        "api.animusai.co",
+        "/v3",
+        "//api.animusai.co",
+        "ftp://x/",
+        "file:///x",
+        "https://",
+        "https:///x",
+        "http://h:99999/",
+        "http://h:x/",
+    ],
 )
 def test_what_has_no_origin(url: str) -> None:
     with pytest.raises(ValueError):
@@ -47,7 +59,9 @@ def test_an_origin_is_written_without_its_default_port() -> None:
 
 
 _HOSTS = st.sampled_from(["a.example", "A.EXAMPLE", "b.example", "127.0.0.1", "[::1]", "a.example.", "a", ""])
-_PIECES = st.sampled_from(["@", ":", "\\", "/", "?", "#", "%40", "%2f", " ", "..", "//", ";", "a.example", "b.example", ":80", ":443", "x:y@"])
+_PIECES = st.sampled_from(
+    ["@", ":", "\\", "/", "?", "#", "%40", "%2f", " ", "..", "//", ";", "a.example", "b.example", ":80", ":443", "x:y@"]
+)
 
 
 @given(st.sampled_from(["http", "https", "HTTP"]), st.lists(st.one_of(_HOSTS, _PIECES), max_size=6).map("".join))
@@ -70,19 +84,21 @@ def test_the_origin_is_where_requests_goes(scheme: str, rest: str) -> None:
     assert origin.port == (pool.port or {"http": 80, "https": 443}[origin.scheme])
 
 
-@pytest.mark.parametrize(
-    "host", ["localhost", "LOCALHOST", "localhost.", "app.localhost", "127.0.0.1", "127.1.2.3", "::1", "[::1]"]
-)
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "localhost.", "app.localhost", "127.0.0.1", "127.1.2.3", "::1", "[::1]"])
 def test_this_machine(host: str) -> None:
     assert is_loopback(host)
 
 
-@pytest.mark.parametrize("host", ["example.com", "localhost.example.com", "notlocalhost", "10.0.0.1", "0.0.0.0", "128.0.0.1", "::2", "", "127.1"])
+@pytest.mark.parametrize(
+    "host", ["example.com", "localhost.example.com", "notlocalhost", "10.0.0.1", "0.0.0.0", "128.0.0.1", "::2", "", "127.1"]
+)
 def test_other_machines(host: str) -> None:
     assert not is_loopback(host)
 
 
-@pytest.mark.parametrize("url", ["https://api.example/v3", " https://api.example ", "http://localhost:8000", "http://127.0.0.1/x", "http://[::1]:1"])
+@pytest.mark.parametrize(
+    "url", ["https://api.example/v3", " https://api.example ", "http://localhost:8000", "http://127.0.0.1/x", "http://[::1]:1"]
+)
 def test_urls_a_secret_may_go_to(url: str) -> None:
     assert checked_url("url", url) == url.strip()
 
@@ -93,7 +109,9 @@ def test_clear_text_wants_to_be_allowed() -> None:
     assert checked_url("url", "http://api.example", allow_insecure_http=True) == "http://api.example"
 
 
-@pytest.mark.parametrize("url", ["", " ", None, 5, "api.example", "ftp://api.example", "https://", "https://a b.example", "https://a.example/x\ny"])
+@pytest.mark.parametrize(
+    "url", ["", " ", None, 5, "api.example", "ftp://api.example", "https://", "https://a b.example", "https://a.example/x\ny"]
+)
 def test_what_is_no_url(url: object) -> None:
     with pytest.raises(ConfigurationError, match="the_field must be"):
         checked_url("the_field", url)

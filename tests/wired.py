@@ -15,7 +15,7 @@ from animus.events import SIGNALS
 
 CHAT_PATH = "/chat/completions"
 IMAGE_PATH = "/generate/image"
-CHAT = {"model": "vivian", "system_message": "Be kind."}
+CHAT: dict[str, Any] = {"model": "vivian", "system_message": "Be kind."}
 SYSTEM = {"role": "system", "content": "Be kind."}
 
 ClientMaker = Callable[..., AnimusClient]

@@ -132,6 +132,17 @@ class Conversation:
         retry: object = ...,
         **parameters: Any,
     ) -> ChatStream: ...
+    @overload
+    def completions(
+        self,
+        messages: object,
+        *,
+        stream: bool | None,
+        history: bool = ...,
+        timeouts: object = ...,
+        retry: object = ...,
+        **parameters: Any,
+    ) -> ChatCompletion | ChatStream: ...
     def completions(
         self,
         messages: object,
@@ -219,7 +230,7 @@ class Conversation:
 
         Raises:
             ToolError: a limit was reached; ``.partial`` has all that was gathered.
-            What :meth:`completions` raises.
+            AnimusError: what :meth:`completions` raises.
         """
         toolbox = toolbox_of(tools)
         if not toolbox:
@@ -321,6 +332,7 @@ class Conversation:
             stream=bool(stream),
             pace=_check.boolean("pace", pace),
             history=_check.boolean("history", history) and config.history_size > 0,
+            tool_limits=tool_limits,
             timeouts=self._timeouts_for(timeouts),
             retry=self._retry_for(retry),
         )

@@ -104,7 +104,7 @@ class TokenManager:
         self._rng = rng or random.Random()
         self._name = scrub(str(getattr(source, "name", None) or type(source).__name__))
         self._background = bool(getattr(source, "background", True))
-        self._shelf = _shelf_for(source, store, identity)
+        self._shelf = _shelf_for(source, store, identity, clock)
         self._closing = threading.Event()
         self._asking = Asking(source, self._name, identity=identity, clock=clock, rng=self._rng, closing=self._closing, repeats=repeats)
         self._flights: SingleFlight[Token] = SingleFlight(
@@ -293,13 +293,18 @@ class TokenManager:
         shelf = self._shelf
         if shelf is None:
             return self._ask(flight)
-        token = self._adopted(shelf, flight)
+
+        def look() -> Token | None:
+            return self._adopted(shelf, flight)
+
+        token = look()
         if token is not None:
             return token
         # half of the time is left for asking, should whoever holds the lock hang
-        with shelf.held((flight.ends_at - self._monotonic()) / 2):
-            token = self._adopted(shelf, flight)
+        with shelf.held((flight.ends_at - self._monotonic()) / 2, look) as token:
             if token is None:
+                if self._rejected is not None:
+                    shelf.discard(self._rejected)  # else a sibling would begin with it
                 token = self._ask(flight)
                 if not flight.forgotten:
                     shelf.put(token)
@@ -421,7 +426,7 @@ class TokenManager:
         return rebuild, ()
 
 
-def _shelf_for(source: TokenSource, store: TokenStore | None, identity: str | None) -> Shelf | None:
+def _shelf_for(source: TokenSource, store: TokenStore | None, identity: str | None, clock: Clock) -> Shelf | None:
     if store is None:
         return None
     if identity is None and getattr(source, "contains_callables", False):
@@ -431,4 +436,4 @@ def _shelf_for(source: TokenSource, store: TokenStore | None, identity: str | No
         )
     if getattr(source, "local", False):
         return None
-    return Shelf(store, store_key(source.fingerprint, identity))
+    return Shelf(store, store_key(source.fingerprint, identity), clock)

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+import math
+import weakref
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from animus._cause import describe
+from animus._clock import Clock
 from animus.stores.protocol import StoredToken, TokenStore
 from animus.tokens.token import Token
 
 logger: logging.Logger = logging.getLogger(__name__)
 R = TypeVar("R")
 
+_LOOK_AGAIN = 0.25  # seconds after which who waits for a lock looks whether its holder has stored a token
+
+# what is wrong with each store, by text, and what was tried when that was found out: a server has a shelf for each of its users
+_complaints: weakref.WeakKeyDictionary[TokenStore, dict[str, str]] = weakref.WeakKeyDictionary()
+
 
 class Shelf:
-    """One key of one store. A store that fails is logged, once for each kind of failure, and done without.
+    """One key of one store. A store that fails is done without; the log says so once, and again if it had worked in between.
 
     Threads: one at a time takes and puts; any may clear.
     """
 
-    def __init__(self, store: TokenStore, key: str) -> None:
+    def __init__(self, store: TokenStore, key: str, clock: Clock) -> None:
         self.store = store
         self.key = key
-        self._warned: set[str] = set()
+        self._clock = clock
+        self._complaints = _complaints_about(store)
 
     def take(self) -> Token | None:
         """Give the token that is there, whatever its age."""
@@ -40,27 +49,71 @@ class Shelf:
         """Leave nothing there."""
         self._try("delete", lambda: self.store.delete(self.key))
 
+    def discard(self, value: str) -> None:
+        """Take a token away that the API has refused, unless a sibling has put another one there. Call it while holding the lock."""
+        token = self.take()
+        if token is not None and token.value == value:
+            self.clear()
+
     @contextlib.contextmanager
-    def held(self, timeout: float) -> Iterator[None]:
-        """Hold the lock of the key; after ``timeout`` seconds go on without: a sibling that hangs must not stop all others."""
-        lock = self._try("lock", lambda: _entered(self.store.lock(self.key, timeout)))
+    def held(self, timeout: float, look: Callable[[], R | None]) -> Iterator[R | None]:
+        """Hold the lock of the key; give what ``look`` finds then, or found while somebody else held it.
+
+        After ``timeout`` seconds it goes on without the lock: a sibling that hangs must not stop all others.
+        """
+        lock, found = self._entered(timeout, look)
         try:
-            yield
+            yield found
         finally:
             if lock is not None:
                 self._try("unlock", lambda: lock.__exit__(None, None, None))
 
+    def _entered(self, timeout: float, look: Callable[[], R | None]) -> tuple[AbstractContextManager[Any] | None, R | None]:
+        end = self._clock.monotonic() + timeout
+        tries_left = max(1, math.ceil(timeout / _LOOK_AGAIN))  # counted, too: a store may wait by another clock than ours
+        while True:
+            tries_left -= 1
+            left = max(end - self._clock.monotonic(), 0.0)
+            lock = self._lock(min(left, _LOOK_AGAIN), last=not tries_left or left <= _LOOK_AGAIN)
+            found = look()
+            if not isinstance(lock, TimeoutError):
+                return lock, found
+            if found is not None:
+                return None, found
+
+    def _lock(self, timeout: float, *, last: bool) -> AbstractContextManager[Any] | TimeoutError | None:
+        """Give the lock, held; or None if there is none to be had; or an error if it is worth another try."""
+
+        def enter() -> AbstractContextManager[Any] | TimeoutError:
+            lock = self.store.lock(self.key, timeout)
+            try:
+                lock.__enter__()
+            except TimeoutError as error:
+                if last:
+                    raise
+                return error.with_traceback(None)
+            return lock
+
+        return self._try("lock", enter)
+
     def _try(self, what: str, act: Callable[[], R]) -> R | None:
         try:
-            return act()
+            given = act()
         except Exception as error:
-            text = f"{type(self.store).__name__}.{what}: {describe(error)}"
-            level = logging.DEBUG if text in self._warned else logging.WARNING
-            self._warned.add(text)
-            logger.log(level, "going on without the token store: %s", text)
+            text = describe(error)
+            new = text not in self._complaints
+            self._complaints.setdefault(text, what)
+            level = logging.WARNING if new else logging.DEBUG
+            logger.log(level, "going on without the token store: %s.%s: %s", type(self.store).__name__, what, text)
             return None
+        if self._complaints:
+            for text in [text for text, tried in list(self._complaints.items()) if tried == what]:
+                self._complaints.pop(text, None)
+        return given
 
 
-def _entered(lock: AbstractContextManager[Any]) -> AbstractContextManager[Any]:
-    lock.__enter__()
-    return lock
+def _complaints_about(store: TokenStore) -> MutableMapping[str, str]:
+    try:
+        return _complaints.setdefault(store, {})
+    except TypeError:  # it has no hash, or nothing weak can refer to it
+        return {}

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from animus._atomic import write_atomically
-from animus._secret import scrub, shape_of
+from animus._secret import scrub, scrub_deep, shape_of
 from animus.errors import ResponseDecodeError
 from animus.http.status import body_text
 from animus.http.timeouts import Timeouts
@@ -122,7 +122,7 @@ def generate_image(
         raise _undecodable(answer, "it is not JSON") from None
     url = _url_in(raw)
     if url is None:
-        raise _undecodable(answer, f"no image URL in {shape_of(raw)}")
+        raise _undecodable(answer, f"no image URL in {shape_of(scrub_deep(raw, answer.secrets))}")
     return GeneratedImage(url, prompt, raw, session)
 
 

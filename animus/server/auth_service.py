@@ -13,6 +13,7 @@ from animus._jwt import looks_like_jwt
 from animus._secret import Secret
 from animus.http.plain import PlainAnswer
 from animus.sources.apikey import ApiKeyTokenSource
+from animus.sources.variable import EnvironmentVariable
 from animus.tokens.reasons import failure
 from animus.tokens.token import Token
 
@@ -38,6 +39,12 @@ class AuthService(ApiKeyTokenSource):
     # who finds out that the token ends soon waits for the next one: what is handed out should live for long, and
     # servers that fork workers or count threads get none from us
     background = False
+
+    @property
+    def known_key(self) -> str | None:
+        """The key, for hiding it; None if only a function knows it."""
+        key = self._key() if isinstance(self._key, EnvironmentVariable) else self._key
+        return key if isinstance(key, str) else None
 
     def _read(self, answer: PlainAnswer, key: str) -> Token:
         token = super()._read(answer, key)

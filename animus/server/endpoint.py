@@ -135,7 +135,7 @@ class TokenEndpoint:
                 self.issuer.audit.refused(refused, remote_address)
             status, body, further = refused.status, _body_of(refused), _headers_of(refused)
         except Exception as error:  # a page for developers, as frameworks make them, shows what all variables hold
-            logger.error("the token endpoint failed", exc_info=_loggable(error, headers))
+            logger.error("the token endpoint failed", exc_info=self._loggable(error, headers))
             failed = Refused("server_error")
             self.issuer.audit.refused(failed, remote_address)
             status, body = failed.status, _body_of(failed)
@@ -195,9 +195,15 @@ class TokenEndpoint:
         except NotAllowed:
             pass
         except Exception as error:
-            logger.error("%s raised; the token was refused", name, exc_info=_loggable(error, headers))
+            logger.error("%s raised; the token was refused", name, exc_info=self._loggable(error, headers))
             raise Refused("server_error") from None
         raise Refused("not_allowed")
+
+    def _loggable(self, error: BaseException, headers: Mapping[str, str]) -> BaseException:
+        """Give the exception without what must not be in a log: the key, the request's credentials, and our own frames, whose variables
+        hold them (Django mails them, other tools collect them)."""
+        secrets = [*_credentials(headers), *self.issuer.known_secrets()]
+        return safe_cause(error, secrets).with_traceback(_theirs(error.__traceback__))
 
 
 def _check_body(headers: Mapping[str, str]) -> None:
@@ -226,12 +232,11 @@ def _headers_of(refused: Refused) -> list[tuple[str, str]]:
     return further
 
 
-def _loggable(error: BaseException, headers: Mapping[str, str]) -> BaseException:
-    """Give the exception without what must not be in a log: the credentials of the request, and our own frames, whose variables hold them
-    (Django mails them, other tools collect them)."""
+def _credentials(headers: Mapping[str, str]) -> list[str]:
+    """Give the secrets that a request has in its headers."""
     cookies = [pair.partition("=")[2].strip() for pair in (header(headers, "cookie") or "").split(";")]
     bearer = (header(headers, "authorization") or "").partition(" ")[2].strip()
-    return safe_cause(error, [secret for secret in (bearer, *cookies) if secret]).with_traceback(_theirs(error.__traceback__))
+    return [secret for secret in (bearer, *cookies) if secret]
 
 
 def _theirs(trace: TracebackType | None) -> TracebackType | None:

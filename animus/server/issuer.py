@@ -170,6 +170,11 @@ class TokenIssuer:
         """Call ``receiver`` with every event of that name (``token_issued``, ``token_refused``); the subscription has ``cancel()``."""
         return self.audit.emitter.on(name, receiver)
 
+    def known_secrets(self) -> list[str]:
+        """Give what must be in no log: the API key, as far as it is known without asking a function for it."""
+        key = self._source.known_key
+        return [key] if key else []
+
     def close(self) -> None:
         """End pauses, and close the connections. The issuer can be used on."""
         self._closing.set()

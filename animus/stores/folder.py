@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _NO_LINK: int = getattr(os, "O_NOFOLLOW", 0)  # Windows has none of these
@@ -22,7 +23,7 @@ _OTHERS = 0o077
 LARGEST = 1 << 20  # bytes; nothing that belongs here is a tenth of it
 _DEBRIS_AFTER = 3600.0  # seconds after which a half-written file is nobody's work in progress
 _UNUSED_AFTER = 31 * 86400.0  # seconds after which a file that nobody has written anew is thrown away
-_HALF_WRITTEN = ".tmp"
+_HALF = re.compile(r"\.(.+)\.[0-9a-f]{16}\.tmp")  # what is being written
 
 
 class PrivateFolder:
@@ -47,16 +48,13 @@ class PrivateFolder:
             PermissionError: others can read it or the folder, or it belongs to somebody else; nothing of it was used.
             OSError: it cannot be read.
         """
-        with self._opened() as folder:
-            try:
-                descriptor = self._open(name, os.O_RDONLY | _NO_WAIT, folder)
-            except FileNotFoundError:
-                return None
+        with contextlib.suppress(FileNotFoundError), self._opened() as folder:
+            descriptor = self._open(name, os.O_RDONLY | _NO_WAIT, folder)
             try:
                 return self._content(descriptor)
             finally:
                 os.close(descriptor)
-        return None  # no such folder
+        return None
 
     def write(self, name: str, content: bytes) -> None:
         """Put ``content`` in the place of what a file has: whoever reads it, or a crash, sees the old or the new.
@@ -65,7 +63,7 @@ class PrivateFolder:
             PermissionError: others can read the folder, or it belongs to somebody else; nothing was written.
             OSError: the disk is full, …; the old file is as it was.
         """
-        half = f".{name}.{secrets.token_hex(8)}{_HALF_WRITTEN}"
+        half = f".{name}.{secrets.token_hex(8)}.tmp"
         with self._opened(make=True) as folder:
             descriptor = self._open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, folder)
             try:
@@ -86,7 +84,7 @@ class PrivateFolder:
         Raises:
             OSError: it cannot be taken away.
         """
-        with self._opened() as folder, contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError), self._opened() as folder:
             os.unlink(self._at(name, folder), dir_fd=folder)
 
     def open_to_lock(self, name: str) -> int:
@@ -103,23 +101,26 @@ class PrivateFolder:
                 os.close(descriptor)
                 raise
             return descriptor
-        raise AssertionError("it was made")
 
-    def sweep(self, now: float) -> int:
-        """Delete what a killed process has left half-written, and what was last written more than a month ago; give how many.
+    def sweep(self, newest: str, ours: Callable[[str], bool]) -> int:
+        """Delete what a killed process has left half-written, and what was not written for a month; give how many files.
 
         Args:
-            now: Unix seconds.
+            newest: The name of a file that was written just now. Its time is the one of the file system, which is all that counts.
+            ours: Tells whether a file of that name, half-written or whole, may be deleted.
 
         Raises:
             OSError: the folder cannot be listed.
         """
         swept = 0
         with self._opened() as folder:
+            now = self._changed(newest, folder)
             for name in os.listdir(self.path if folder is None else folder):
+                half = _HALF.fullmatch(name)
+                if not ours(half[1] if half else name):
+                    continue
                 with contextlib.suppress(OSError):  # somebody else was quicker
-                    age = now - os.stat(self._at(name, folder), dir_fd=folder, follow_symlinks=False).st_mtime
-                    if age > (_DEBRIS_AFTER if name.endswith(_HALF_WRITTEN) else _UNUSED_AFTER):
+                    if now - self._changed(name, folder) > (_DEBRIS_AFTER if half else _UNUSED_AFTER):
                         os.unlink(self._at(name, folder), dir_fd=folder)
                         swept += 1
         return swept
@@ -128,7 +129,7 @@ class PrivateFolder:
 
     @contextlib.contextmanager
     def _opened(self, *, make: bool = False) -> Iterator[int | None]:
-        """Open and check the folder; run nothing if there is none and it is not to be made."""
+        """Open and check the folder."""
         descriptor: int | None = None
         try:
             if make:
@@ -151,6 +152,9 @@ class PrivateFolder:
         if error.errno == errno.ENOTDIR or isinstance(error, FileExistsError):
             return PermissionError(f"{self.path} is no folder, or a link to one, and links are not followed")
         return OSError(error.errno, error.strerror, str(self.path))
+
+    def _changed(self, name: str, folder: int | None) -> float:
+        return os.stat(self._at(name, folder), dir_fd=folder, follow_symlinks=False).st_mtime
 
     def _at(self, name: str, folder: int | None) -> str:
         return name if folder is not None else str(self.path / name)

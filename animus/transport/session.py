@@ -9,7 +9,6 @@ import random
 import re
 import threading
 import time
-from collections.abc import Iterator
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
@@ -30,24 +29,24 @@ from animus._secret import bare_url
 from animus._version import __version__
 from animus.events import Emitter
 from animus.http.adapter import AnimusAdapter
-from animus.http.failure import LimitExceeded, sort_failure, without_authorization
+from animus.http.failure import LimitExceeded, sort_failure
 from animus.http.response import LazyResponse, sets_cookies
 from animus.http.timeouts import Timeouts
-from animus.http.watchdog import Guard, Watchdog, guarded_by
+from animus.http.watchdog import Watchdog, guarded_by
 from animus.transport.attempts import FAILURES, Attempts
 from animus.transport.bearer import BearerAuth, BearerValue, carried_token, due_by
 from animus.transport.budget import RetryBudget
 from animus.transport.call import Call
 from animus.transport.express import REDIRECT_STATI, Templates, send_is_untouched
+from animus.transport.limits import call_cancelled, go_on_watching, limit_exceeded, reach_foreign, timeout_within
 from animus.transport.pauses import Pauses
 from animus.transport.policy import RetryPolicy
+from animus.transport.redirects import method_after, same_origin, strip_for_elsewhere
 
 if TYPE_CHECKING:
     from animus.refresh.manager import TokenManager
 
 _FOLLOWED_ELSEWHERE = ("GET", "HEAD")
-_CONTENT_HEADERS = ("Content-Length", "Content-Type", "Transfer-Encoding")
-_CREDENTIAL_HEADER = re.compile(r"(?i)auth|cookie|credential|key|passw|secret|session|signature|token")
 _ABSOLUTE = re.compile(r"\s*[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 
@@ -222,8 +221,8 @@ class AnimusSession(requests.Session):
         """Decide about Authorization after a redirect: by the new URL's origin, and never by netrc."""
         url = prepared_request.url or ""
         first = response.history[0] if response.history else response
-        if not _same_origin(first.request.url or "", url):  # not the last one: requests puts cookies on each hop anew
-            _strip_for_elsewhere(prepared_request)
+        if not same_origin(first.request.url or "", url):  # not the last one: requests puts cookies on each hop anew
+            strip_for_elsewhere(prepared_request)
         if carried_token(prepared_request) is not None:
             if not (isinstance(self.auth, BearerAuth) and self.auth.allows(url)):
                 del prepared_request.headers["Authorization"]
@@ -270,7 +269,7 @@ class AnimusSession(requests.Session):
             following: Any = self.resolve_redirects(response, request, yield_requests=True, **kwargs)
             response._next = next(following, None)
         if call.guard is not None and not call.resource:
-            _go_on_watching(call, response)
+            go_on_watching(call, response)
         return response
 
     def _exchange(self, request: PreparedRequest, call: Call) -> Response:
@@ -313,31 +312,31 @@ class AnimusSession(requests.Session):
         guard = self._watchdog.guard()
         if limit is not None:
             if limit[1] <= 0:
-                raise _exceeded(limit[0], request, sent=False)
+                raise limit_exceeded(limit[0], request, sent=False)
             guard.arm(*limit)
             if limit[0] == "deadline":  # for adapters of other people, which know no guard
-                kwargs = {**kwargs, "timeout": _within(kwargs["timeout"], limit[1])}
+                kwargs = {**kwargs, "timeout": timeout_within(kwargs["timeout"], limit[1])}
         kept = False
         try:
             if call.cancellation is not None:
                 call.cancellation.guard = guard
             if call.cancelled:
-                raise _cancelled(request)
+                raise call_cancelled(request)
             with guarded_by(guard):
                 response = self._hop(request, kwargs)
             if guard.fired:  # a body that ends with the connection looks complete when its socket is shut
-                raise _exceeded(guard.fired, request)
+                raise limit_exceeded(guard.fired, request)
             if call.cancelled:
-                raise _cancelled(request)
+                raise call_cancelled(request)
             kept = bool(kwargs["stream"])
             if kept:
                 call.guard = guard
-                _reach_foreign(response, guard)
+                reach_foreign(response, guard)
             return response
         except FAILURES as error:
             exceeded = guard.exceeded()
             if exceeded is not None and not isinstance(error, LimitExceeded):
-                raise _exceeded(exceeded, request, sent=sort_failure(error).kind == "unanswered") from error
+                raise limit_exceeded(exceeded, request, sent=sort_failure(error).kind == "unanswered") from error
             raise
         finally:
             if not kept:
@@ -369,10 +368,10 @@ class AnimusSession(requests.Session):
         if target is None:
             return False
         method = response.request.method or ""
-        same_origin = _same_origin(response.url, urljoin(response.url, requote_uri(target)))
+        stays = same_origin(response.url, urljoin(response.url, requote_uri(target)))
         if call.resource:
-            return same_origin and _method_after(response.status_code, method) == method
-        return same_origin or method in _FOLLOWED_ELSEWHERE
+            return stays and method_after(response.status_code, method) == method
+        return stays or method in _FOLLOWED_ELSEWHERE
 
     def call_api(self, call: Call, method: str, path: str, *, headers: dict[str, str], body: bytes | None, params: Any) -> Response:
         """Make a call of the package itself: as :meth:`request`, by the short way where that is the same."""
@@ -417,17 +416,6 @@ class AnimusSession(requests.Session):
         return f"<AnimusSession {bare_url(self.base_url)}>"
 
 
-def _exceeded(limit: str, request: PreparedRequest | None, *, sent: bool = True) -> LimitExceeded:
-    error = LimitExceeded("time is up", request=without_authorization(request))
-    error.limit = limit
-    error.sent = sent
-    return error
-
-
-def _cancelled(request: PreparedRequest) -> requests.ConnectionError:
-    return requests.ConnectionError("the call was cancelled", request=without_authorization(request))
-
-
 def _finish_redirect(call: Call, response: Response) -> None:
     """Read the body of a redirect while the limit still holds, and let go of its connection."""
     guard = call.guard
@@ -437,85 +425,7 @@ def _finish_redirect(call: Call, response: Response) -> None:
         response.content  # noqa: B018
     call.release()
     if guard.fired:
-        raise _exceeded(guard.fired, response.request)
-
-
-def _reach_foreign(response: Response, guard: Guard) -> None:
-    """Let a guard end the reading of a body whose connection is not one of ours: another adapter's, or a SOCKS proxy's."""
-    shutdown = getattr(response.raw, "shutdown", None)
-    if shutdown is not None and not guard.attached:
-        guard.attach_shutdown(shutdown)
-
-
-def _within(timeout: Any, seconds: float) -> Any:
-    """Give the ``timeout`` of one request, no longer than ``seconds``; urllib3's own ``Timeout`` is left to who made it."""
-    if isinstance(timeout, tuple):
-        return tuple(seconds if part is None else min(part, seconds) for part in timeout)
-    if timeout is None or isinstance(timeout, (int, float)):
-        return seconds if timeout is None else min(timeout, seconds)
-    return timeout
-
-
-def _go_on_watching(call: Call, response: Response) -> None:
-    """Let the deadline go on over a body that the caller reads by himself, through anything but ``response.raw``."""
-    guard = call.guard
-    assert guard is not None
-    if guard.limit != "deadline" or response._content_consumed:
-        call.release()
-        return
-    read: Any = response.iter_content
-    close = response.close
-
-    def iter_content(chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:
-        return _until_exceeded(guard, response, read(chunk_size, decode_unicode))
-
-    def close_and_release() -> None:
-        close()
-        guard.release()
-
-    response.iter_content = iter_content  # type: ignore[method-assign]
-    response.close = close_and_release  # type: ignore[method-assign]
-
-
-def _until_exceeded(guard: Guard, response: Response, pieces: Iterator[Any]) -> Iterator[Any]:
-    try:
-        yield from pieces
-    except FAILURES as error:
-        exceeded = guard.exceeded()
-        if exceeded is not None:
-            raise _exceeded(exceeded, response.request) from error
-        raise
-    if guard.fired:  # a body that ends with the connection looks complete when its socket is shut
-        raise _exceeded(guard.fired, response.request)
-    guard.release()
-
-
-def _strip_for_elsewhere(request: PreparedRequest) -> None:
-    """Take body, credentials, and cookies that are for no domain in particular off a request for another origin."""
-    request.body = None
-    request._body_position = None
-    for name in list(request.headers):
-        if name in _CONTENT_HEADERS or (name.lower() != "authorization" and _CREDENTIAL_HEADER.search(name)):
-            del request.headers[name]
-    cookies = RequestsCookieJar()
-    for cookie in request._cookies or ():
-        if cookie.domain:
-            cookies.set_cookie(cookie)
-    request.prepare_cookies(cookies)
-
-
-def _same_origin(one: str, two: str) -> bool:
-    try:
-        return origin_of(one) == origin_of(two)
-    except ValueError:
-        return False
-
-
-def _method_after(status: int, method: str) -> str:
-    """Give the method requests uses after a redirect (as browsers do, against RFC 9110)."""
-    if (status in (302, 303) and method != "HEAD") or (status == 301 and method == "POST"):
-        return "GET"
-    return method
+        raise limit_exceeded(guard.fired, response.request)
 
 
 def _is_on_this_machine(url: Any) -> bool:

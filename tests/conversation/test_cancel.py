@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
@@ -72,9 +74,7 @@ def test_pending_turns_are_cut_at_once(client: AnimusClient, heard: Heard, clock
 
 
 @pytest.mark.parametrize("cut", CUTS)
-def test_a_pending_follow_up_is_cut_at_once(
-    client: AnimusClient, emulator: Emulator, heard: Heard, clock: ManualClock, cut: str
-) -> None:
+def test_a_pending_follow_up_is_cut_at_once(client: AnimusClient, emulator: Emulator, heard: Heard, clock: ManualClock, cut: str) -> None:
     emulator.script([MORE])
     future = begun(client, clock, "more")
     CUTS[cut](client)
@@ -101,9 +101,7 @@ def test_a_follow_up_under_way_is_awaited_by_nobody(
     assert sum(event.message_type == "followup" for event in heard.named("message_complete")) == 0
 
 
-def test_what_is_left_goes_to_the_model_as_it_was_said(
-    client: AnimusClient, emulator: Emulator, heard: Heard, clock: ManualClock
-) -> None:
+def test_what_is_left_goes_to_the_model_as_it_was_said(client: AnimusClient, emulator: Emulator, heard: Heard, clock: ManualClock) -> None:
     future = begun(client, clock)
     clock.advance(5)
     heard.wait_for("message_complete", 2)
@@ -246,9 +244,7 @@ def test_a_new_exchange_inside_the_loop_cuts_the_follow_up(make_client: ClientMa
 # ---- a changed configuration ---------------------------------------------------------------------------
 
 
-def test_a_running_exchange_keeps_its_configuration(
-    client: AnimusClient, emulator: Emulator, heard: Heard, clock: ManualClock
-) -> None:
+def test_a_running_exchange_keeps_its_configuration(client: AnimusClient, emulator: Emulator, heard: Heard, clock: ManualClock) -> None:
     emulator.script([{**MORE, "times": 1}, {"content": None, "turns": ["d", "e"], "when": {"contains": "more"}}])
     future = begun(client, clock, "more")
     client.update_chat_config({"model": "other", "system_message": "Be rude.", "auto_turn": False, "temperature": 0.1})
@@ -274,3 +270,40 @@ def test_a_shrunk_history_keeps_the_newest(client: AnimusClient, heard: Heard, c
     clock.advance(5)
     assert future.result(10).messages == ("a", "b", "c")
     assert texts(client.chat.get_chat_history()) == ["c"]
+
+
+# ---- processes and threads -----------------------------------------------------------------------------
+
+
+def talk_in_a_child(client: AnimusClient, answers: Any) -> None:
+    cut = client.chat.cancel_pending_turns()
+    answers.put((cut, texts(client.chat.get_chat_history()), client.chat.send("plain", auto_turn=False).text))
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="Windows cannot fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_child_has_the_history_and_no_exchange(client: AnimusClient, emulator: Emulator, clock: ManualClock) -> None:
+    emulator.script([{"content": "from the child", "when": {"contains": "plain"}}])
+    future = begun(client, clock)
+    context = multiprocessing.get_context("fork")
+    answers = context.Queue()
+    child = context.Process(target=talk_in_a_child, args=(client, answers))
+    child.start()
+    assert answers.get(timeout=30) == (0, ["turns", "a"], "from the child")
+    child.join(30)
+    assert (child.exitcode, future.done()) == (0, False)
+    assert client.chat.cancel_pending_turns() == 2
+    assert texts(client.chat.get_chat_history()) == ["turns", "a"]
+
+
+def test_a_machine_without_threads(client: AnimusClient, heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    client.chat.send("plain", auto_turn=False)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            client.chat.submit("plain")
+    assert client.chat._running == []
+    assert heard.named("exchange_cancelled") == []

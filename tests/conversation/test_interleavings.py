@@ -246,7 +246,9 @@ def test_nothing_announced_is_lost_and_nothing_is_there_twice(run_of: Callable[[
 
 @given(programs(_EDIT, _FORGET))
 @_SETTINGS
-def test_forgetting_and_replacing_meanwhile_leave_it_consistent(run_of: Callable[[list[list[Any]]], Run], programs: list[list[Any]]) -> None:
+def test_forgetting_and_replacing_meanwhile_leave_it_consistent(
+    run_of: Callable[[list[list[Any]]], Run], programs: list[list[Any]]
+) -> None:
     run_of(programs)
 
 

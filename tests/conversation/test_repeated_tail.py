@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from animus import AnimusClient
+from animus import AnimusClient, ChatStream
 from animus.conversation.history import window_of
 from animus.conversation.messages import ChatMessage, read_message
 from animus.emulator import Emulator
@@ -64,7 +64,7 @@ def test_pieces_that_are_passed_again_one_by_one(client: AnimusClient, emulator:
     client.chat.send("second", auto_turn=True, pace=False)
     again = [{"role": m["role"], "content": m["content"]} for m in client.chat.get_chat_history()][2:]
     answer = client.chat.completions([*again, user("third")], stream=stream)
-    if stream:
+    if isinstance(answer, ChatStream):
         answer.final()
     assert texts(wire(emulator)) == ["first", "x", "second", "a", "b", "third"]
     assert texts(client.chat.get_chat_history()) == ["first", "x", "second", "a", "b", "third", "c"]
@@ -78,6 +78,7 @@ def test_a_tool_result_that_is_passed_again(client: AnimusClient, emulator: Emul
 
 # ---- properties ----------------------------------------------------------------------------------------
 
+_FLAGS: st.SearchStrategy[Any] = st.booleans()
 _TEXTS = st.sampled_from(["a", "b", "<think>t</think>c"])
 
 
@@ -98,7 +99,7 @@ def conversations(draw: st.DrawFn) -> list[ChatMessage]:
             messages.append(tool(str(number)))
         else:
             messages.append(assistant(draw(_TEXTS)))
-    if messages and draw(st.booleans()):
+    if messages and draw(_FLAGS):
         del messages[draw(st.integers(0, len(messages) - 1))]
     return [read_message(message, "it").cleaned() for message in messages]
 
@@ -106,9 +107,7 @@ def conversations(draw: st.DrawFn) -> list[ChatMessage]:
 @pytest.fixture(scope="module")
 def talk(emulator_process: Emulator) -> Any:
     """Ask with a stored history, and give what was sent and what is stored afterwards."""
-    with AnimusClient(
-        lambda: "opaque-token", api_base_url=emulator_process.api_base_url, chat={**CHAT, "history_size": 50}
-    ) as client:
+    with AnimusClient(lambda: "opaque-token", api_base_url=emulator_process.api_base_url, chat={**CHAT, "history_size": 50}) as client:
 
         def ask(stored: list[ChatMessage], given: list[Any]) -> tuple[list[Any], list[Any]]:
             emulator_process.api_key = "opaque-token"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import signal
 import subprocess
 import sys
@@ -71,8 +72,10 @@ def test_a_whole_answer(client: AnimusClient, emulator: Emulator) -> None:
     assert bodies(emulator)[0]["stream"] is False
     assert heard.names == ["message_start", "message_complete"]
     assert (heard.events[1].reasoning, heard.events[1].finish_reason) == ("hm", "tool_calls")
-    assert heard.events[1].tool_calls == reply.tool_calls == (
-        {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+    assert (
+        heard.events[1].tool_calls
+        == reply.tool_calls
+        == ({"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}},)
     )
     assert (reply.reasoning, reply.finish_reason) == ("hm", "tool_calls")
 
@@ -137,6 +140,19 @@ def test_without_configuration_nothing_can_be_said(emulator: Emulator) -> None:
         assert heard.events == []
         client.update_chat_config({"model": "m", "system_message": "s"})
         assert client.chat.send("Hello").text
+
+
+def delta(content: str, finish: str | None = None) -> dict[str, Any]:
+    return {"json": {"choices": [{"index": 0, "delta": {"content": content}, "finish_reason": finish}]}}
+
+
+def test_no_event_has_half_a_character(client: AnimusClient, emulator: Emulator) -> None:
+    heard = Heard(client)
+    emulator.script([{"sse": [delta("a\ud83d"), delta("\ude00"), delta("b\ud83d", "stop"), {"done": True}]}])
+    reply = client.chat.send("Hello")
+    assert heard.contents("message_tokens") == ["a", "\U0001f600", "b", "\ufffd"]
+    assert reply.text == heard.contents()[0] == "a\U0001f600b\ufffd"
+    reply.text.encode()
 
 
 # ---- history -------------------------------------------------------------------------------------------
@@ -625,6 +641,15 @@ def test_a_reply_is_a_frozen_value() -> None:
         reply.text = "y"  # type: ignore[misc]
     assert reply._repr_markdown_() == "x\n\n![image](https://a.example/1.png)\n\n> gore"
     assert reply == copy.deepcopy(reply)
+
+
+def test_a_reply_travels(patient: AnimusClient, emulator: Emulator) -> None:
+    emulator.script([{"content": "x", "image_prompt": "a cat", "tool_calls": [{"name": "f"}]}])
+    reply = patient.chat.send("Draw!", check_image_generation=True)
+    other = pickle.loads(pickle.dumps(reply))
+    assert other == reply
+    assert other.completions[0].raw == reply.completions[0].raw
+    assert other.completions[0].http.status == 200
 
 
 def test_an_exchange_without_connection_is_one_error(make_client: ClientMaker, emulator: Emulator) -> None:

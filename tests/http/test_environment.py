@@ -12,7 +12,9 @@ from animus.http.environment import SettingsMemo, variables
 
 
 @pytest.mark.parametrize("uses_data", [True, False])
-@pytest.mark.parametrize("name", ["http_proxy", "HTTPS_PROXY", "no_proxy", "ALL_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUEST_METHOD"])
+@pytest.mark.parametrize(
+    "name", ["http_proxy", "HTTPS_PROXY", "no_proxy", "ALL_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUEST_METHOD"]
+)
 def test_a_change_is_seen(name: str, uses_data: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "_USES_DATA", uses_data and environment._USES_DATA)
     before = variables()

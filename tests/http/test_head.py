@@ -7,8 +7,7 @@ import io
 import socket
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from animus.http import head
 from animus.http.head import AnswerHead, read_head

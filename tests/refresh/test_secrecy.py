@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 import pickle
 import traceback
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from animus.errors import AuthenticationError
 from animus.events import Emitter, Event
 from animus.refresh.manager import TokenManager
 from animus.sources.apikey import ApiKeyTokenSource
+from animus.sources.chain import ChainTokenSource
+from animus.sources.command import CommandTokenSource
 from animus.sources.env import EnvironmentTokenSource
 from animus.sources.function import CallableTokenSource
 from animus.sources.static import StaticTokenSource
@@ -55,7 +58,34 @@ def sources(url: str) -> list[Any]:
         ApiKeyTokenSource(CANARY, auth_url=url),
         ApiKeyTokenSource(CANARY, auth_url=gone),
         ApiKeyTokenSource(CANARY, mode="bearer"),
+        *commands(),
+        ChainTokenSource(
+            {
+                "nothing": EnvironmentTokenSource("CANARY_NOTHING"),
+                "raising": raising(RuntimeError(f"refused: {TOKEN}")),
+                "gone": UrlTokenSource(gone, headers={"apikey": CANARY}),
+                **dict(zip(["command"], commands()[1:], strict=False)),
+                "echo": UrlTokenSource(url + f"?key={CANARY}"),
+            }
+        ),
+        ChainTokenSource({"nothing": EnvironmentTokenSource("CANARY_NOTHING"), "raising": raising(ValueError(f"Bearer {CANARY}"))}),
     ]
+
+
+def commands() -> list[CommandTokenSource]:
+    """Give programs that print, echo and fail with what they know; none on Windows."""
+    if os.name != "posix":
+        return []
+    known = {"KNOWN_TOKEN": TOKEN, "KNOWN_CANARY": CANARY}
+    scripts = [
+        "echo $KNOWN_TOKEN",
+        "set -x; echo $KNOWN_TOKEN; echo refused: $KNOWN_TOKEN $KNOWN_CANARY >&2; exit 1",
+        "echo $KNOWN_CANARY-token; echo $KNOWN_CANARY-token >&2; kill -9 $$",
+        "echo the token: $KNOWN_CANARY",
+        'echo "{\\"nothing\\": \\"$KNOWN_CANARY\\"}"',
+        "env >&2; exit 1",
+    ]
+    return [CommandTokenSource(["/bin/sh", "-c", script], env=known) for script in scripts]
 
 
 def script(provider: Provider) -> None:

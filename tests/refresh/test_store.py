@@ -161,7 +161,7 @@ def test_two_managers_fetch_one_after_the_other(managed: Managed, store: MemoryT
 def test_a_sibling_that_hangs_is_not_waited_for_for_ever(managed: Managed, store: MemoryTokenStore, clock: ManualClock) -> None:
     with store.lock(store_key("scripted", None), 0):
         assert managed(Scripted(living("t1")), store=store).token().value == "t1"
-    assert clock.waits == [15.0]
+    assert sum(wait or 0 for wait in clock.waits) == 15.0
 
 
 class Broken:

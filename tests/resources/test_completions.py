@@ -18,6 +18,7 @@ from animus import (
     ApiConnectionError,
     ApiError,
     BadRequestError,
+    ChatStream,
     ConfigurationError,
     ConflictError,
     NotFoundError,
@@ -132,13 +133,19 @@ def test_left_out_means_configured_and_none_means_not_sent(make_client: ClientMa
     client.chat.completions(HELLO)
     configured = {k: v for k, v in EVERYTHING.items() if k != "extra_body"}
     assert bodies(emulator)[0] == {**BARE, **configured, "show_reasoning": True, "autoTurn": True, "seed": 1}
-    client.chat.completions(HELLO, auto_turn=None, **dict.fromkeys(EVERYTHING))
+    nothing: dict[str, Any] = dict.fromkeys(EVERYTHING)
+    client.chat.completions(HELLO, auto_turn=None, **nothing)
     assert bodies(emulator)[1] == {k: v for k, v in BARE.items() if k != "compliance"}
 
 
 @pytest.mark.parametrize("name", ["model", *EVERYTHING])
 def test_a_call_beats_the_configuration(make_client: ClientMaker, emulator: Emulator, name: str) -> None:
-    others = {"model": "third", "tools": [{**TOOL, "function": {"name": "other"}}], "tool_choice": "auto", "extra_body": {"seed": 2}}
+    others: dict[str, Any] = {
+        "model": "third",
+        "tools": [{**TOOL, "function": {"name": "other"}}],
+        "tool_choice": "auto",
+        "extra_body": {"seed": 2},
+    }
     changed = {**{k: not v if isinstance(v, bool) else [*v, "y"] if isinstance(v, list) else v for k, v in EVERYTHING.items()}, **others}
     changed |= {"temperature": 0.75, "top_p": 0.75, "n": 2, "max_tokens": 3, "best_of": 2, "top_k": 2, "length_penalty": 2}
     changed |= {"presence_penalty": 1, "frequency_penalty": 1, "repetition_penalty": 2, "min_p": 0.5}
@@ -169,7 +176,7 @@ def test_a_call_beats_the_configuration(make_client: ClientMaker, emulator: Emul
 )
 def test_an_unknown_parameter_is_a_type_error(client: AnimusClient, emulator: Emulator, name: str, hint: str) -> None:
     with pytest.raises(TypeError, match=rf"completions\(\) got an unexpected keyword argument '{name}'; .*{hint}"):
-        client.chat.completions(HELLO, **{name: 1})
+        client.chat.completions(HELLO, **dict[str, Any]({name: 1}))
     assert len(emulator.requests) == 0
 
 
@@ -333,7 +340,7 @@ def test_nothing_of_the_callers_is_changed(make_client: ClientMaker, stream: boo
     parameters: dict[str, Any] = {"tools": [TOOL], "stop": ["x"], "extra_body": MappingProxyType({"seed": 1}), "tool_choice": dict(CHOICE)}
     before = copy.deepcopy(([dict(m) for m in messages], {**parameters, "extra_body": dict(parameters["extra_body"])}))
     answer = client.chat.completions(messages, stream=stream, **parameters)
-    if stream:
+    if isinstance(answer, ChatStream):
         answer.final()
     assert ([dict(m) for m in messages], {**parameters, "extra_body": dict(parameters["extra_body"])}) == before
 

@@ -59,8 +59,11 @@ def test_all_documented_shapes_are_read(client: AnimusClient, emulator: Emulator
 
 @pytest.mark.parametrize(
     "answer",
-    [{"json": v} for v in ({}, [], None, "U", {"output": []}, {"output": [{"url": "U"}]}, {"output": " "}, {"output": 5}, {"url": "U"})]
-    + [{"body": "U"}, {"body": ""}, {"status": 204, "body": ""}],
+    [
+        *({"json": {}}, {"json": []}, {"json": None}, {"json": "U"}, {"json": {"url": "U"}}),
+        *({"json": {"output": value}} for value in ([], [{"url": "U"}], " ", 5)),
+        *({"body": "U"}, {"body": ""}, {"status": 204, "body": ""}),
+    ],
 )
 def test_an_answer_without_a_url_is_one_error(client: AnimusClient, emulator: Emulator, answer: Any) -> None:
     heard = Heard(client)

@@ -21,7 +21,9 @@ def test_each_secret_is_its_users() -> None:
     assert USERS(SimpleNamespace(headers={"authorization": f"bearer   {BOB} "})) == "bob"
 
 
-@pytest.mark.parametrize("value", [None, "", "Bearer", "Bearer ", ADA, f"Basic {ADA}", f"Bearer {ADA[:-1]}", f"Bearer {ADA}, x", "Bearer é"])
+@pytest.mark.parametrize(
+    "value", [None, "", "Bearer", "Bearer ", ADA, f"Basic {ADA}", f"Bearer {ADA[:-1]}", f"Bearer {ADA}, x", "Bearer é"]
+)
 def test_anything_else_is_nobodys(value: str | None) -> None:
     assert USERS({} if value is None else {"HTTP_AUTHORIZATION": value}) is None
 

@@ -18,7 +18,8 @@ class Falsy(SimpleNamespace):
 
 
 @pytest.mark.parametrize(
-    "user", [None, False, "", 0, {}, (), Falsy(id=1), SimpleNamespace(is_authenticated=False), SimpleNamespace(is_authenticated=lambda: False)]
+    "user",
+    [None, False, "", 0, {}, (), Falsy(id=1), SimpleNamespace(is_authenticated=False), SimpleNamespace(is_authenticated=lambda: False)],
 )
 def test_these_are_nobody(user: Any) -> None:
     assert is_nobody(user)

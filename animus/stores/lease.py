@@ -1,0 +1,78 @@
+"""A lock in Redis: a key that ends by itself soon after its holder has died."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Callable
+from typing import Any
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+LEASE = 3.0  # seconds a lock outlives a holder that was killed
+_RENEWALS = 3  # in that time
+# the holder's mark is looked at where the key is: between looking and deleting here, it could have become somebody else's
+_RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
+_RENEW = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
+
+# runs something with the Redis client
+Run = Callable[[Callable[[Any], Any]], Any]
+
+
+class Lease:
+    """Holds one lock: ``SET NX PX`` with a mark of its own, renewed by a daemon thread for as long as it is held.
+
+    A fetch may take longer than the lease; a holder that is killed, or stands still, loses it after :data:`LEASE` seconds. The
+    renewals count real time: so does Redis.
+
+    Threads: one holds it. Fork: a child lets go of nothing; the lock is its parent's.
+
+    Args:
+        run: Runs a function with the Redis client.
+        name: The key of the lock.
+    """
+
+    def __init__(self, run: Run, name: str) -> None:
+        self._run = run
+        self._name = name
+        self._mark = secrets.token_hex(16)
+        self._pid = os.getpid()
+        self._left = threading.Event()
+
+    def take(self) -> bool:
+        """Try once; tell whether it is ours."""
+        milliseconds = int(LEASE * 1000)
+        taken = self._run(lambda redis: redis.set(self._name, self._mark, nx=True, px=milliseconds))
+        # an answer that got lost has the client ask a second time: then the key is there, and ours
+        return bool(taken) or _text(self._run(lambda redis: redis.get(self._name))) == self._mark
+
+    def keep(self) -> None:
+        """Begin to renew it."""
+        thread = threading.Thread(target=self._renew, name="animus-lease", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads, or the interpreter shuts down
+            logger.debug("the lock of a token will not be renewed: %s", error)
+
+    def leave(self) -> None:
+        """Let go of it, if it still is ours."""
+        if os.getpid() != self._pid:
+            return
+        self._left.set()
+        self._run(lambda redis: redis.eval(_RELEASE, 1, self._name, self._mark))
+
+    def _renew(self) -> None:
+        milliseconds = int(LEASE * 1000)
+        while not self._left.wait(LEASE / _RENEWALS):
+            try:
+                if not self._run(lambda redis: redis.eval(_RENEW, 1, self._name, self._mark, milliseconds)):
+                    return
+            except Exception as error:  # Redis went away: then the lock did, too
+                logger.debug("the lock of a token could not be renewed: %s", type(error).__name__)
+                return
+
+
+def _text(answer: Any) -> str | None:
+    return answer.decode("ascii", "replace") if isinstance(answer, bytes) else answer

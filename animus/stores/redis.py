@@ -1,0 +1,230 @@
+"""Tokens in Redis, for all processes of a fleet."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from animus import _check, _fork
+from animus._cause import describe
+from animus._clock import SYSTEM_CLOCK, Clock
+from animus._secret import Secret, bare_url, scrub
+from animus.errors import ConfigurationError
+from animus.stores.extra import require
+from animus.stores.lease import Lease
+from animus.stores.polling import poll
+from animus.stores.protocol import StoredToken
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+SCHEMES = ("redis://", "rediss://", "unix://")
+_SHORTEST_LIFE = 60.0  # seconds a token is kept at least: whoever loads it decides what it is worth
+_LONGEST_LIFE = 31 * 86400.0
+_UNKNOWN_LIFE = 86400.0  # of a token without a known end
+_REST = 5.0  # seconds a Redis that cannot be reached is left alone
+_MEMBERS = ("get", "set", "delete", "eval")
+
+
+class RedisTokenStore:
+    """Keeps tokens in Redis (or what speaks its protocol), until they are over.
+
+    It needs ``pip install "animus-client[redis]"``, which is imported when the store is first used.
+
+    * All processes that use the same Redis and prefix share tokens: one of them fetches, the others take over.
+    * The lock is ``SET NX PX`` with a mark of its holder. It is free three seconds after a holder was killed.
+    * A Redis that cannot be reached costs a call at most about two seconds, once in five: the client says so once and fetches for
+      itself. As soon as it is there again it is used again.
+    * Whoever can read that Redis can read the tokens. Use ``rediss://`` where others share the network.
+
+    Threads, processes, machines: any, at once. Fork: the child makes connections of its own (a client that you give is left to
+    what its package promises). Pickling: the URL travels, or the function for it by name; a URL with a password and a client
+    refuse to.
+
+    Args:
+        redis: A URL (``redis://``, ``rediss://``, ``unix://``), a function that gives one, or a :class:`redis.Redis`.
+        prefix: Before each key.
+        timeout: Seconds for one answer of Redis; a client that you give has its own.
+        clock: For tests.
+
+    Raises:
+        ConfigurationError: the package for it is not installed, or ``redis`` is none of these. The URL is not shown.
+    """
+
+    def __init__(
+        self, redis: str | Callable[[], str] | Redis, *, prefix: str = "animus:", timeout: float = 1.0, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        require("redis", extra="redis", store="Redis")
+        self._settings: dict[str, Any] = {"prefix": prefix, "timeout": timeout, "clock": clock}
+        self._prefix = _check.text("prefix", prefix)
+        self._timeout = _check.seconds("timeout", timeout, zero=False)
+        self._clock = clock
+        self._url: Secret | Callable[[], str] | None = None
+        self._theirs: Any = None
+        self._ours: Any = None
+        if isinstance(redis, str):
+            self._url = checked_redis_url("redis", redis)
+            self._where = bare_url(self._url)
+        elif all(hasattr(redis, member) for member in _MEMBERS):
+            self._theirs = redis
+            self._where = f"a {type(redis).__name__} client"
+        elif callable(redis):
+            self._url = redis
+            self._where = f"the URL of {getattr(redis, '__qualname__', type(redis).__name__)}()"
+        else:
+            raise _check.refuse("redis", redis, "a URL such as redis://localhost:6379/0, a function that gives one, or a redis.Redis")
+        self._secrets: list[str] = []
+        self._outage: str | None = None
+        self._rests_until = float("-inf")
+        _fork.register(self)
+
+    def _reset_after_fork(self) -> None:
+        self._ours = None  # not closed: its sockets are the parent's
+
+    def load(self, key: str) -> StoredToken | None:
+        """Give what was saved last under ``key``, or None.
+
+        Raises:
+            ConnectionError, ValueError: Redis cannot be asked, or what is there is damaged.
+        """
+        answer = self._run(lambda redis: redis.get(self._prefix + key))
+        if answer is None:
+            return None
+        stored = StoredToken.from_json(answer.decode("utf-8", "replace") if isinstance(answer, bytes) else str(answer))
+        if stored is None:
+            raise ValueError(f"a token in the Redis at {self._where} is damaged, or none of ours; it will be replaced")
+        return stored
+
+    def save(self, key: str, stored: StoredToken) -> None:
+        """Keep ``stored`` under ``key`` until it is over; one without a known end for a day.
+
+        Raises:
+            ConnectionError: Redis cannot be asked.
+        """
+        until = stored.token().usable_until
+        left = _UNKNOWN_LIFE if until is None else min(max(until - self._clock.time(), _SHORTEST_LIFE), _LONGEST_LIFE)
+        text = stored.to_json()
+        self._run(lambda redis: redis.set(self._prefix + key, text, px=int(left * 1000)))
+
+    def delete(self, key: str) -> None:
+        """Forget what is under ``key``.
+
+        Raises:
+            ConnectionError: Redis cannot be asked.
+        """
+        self._run(lambda redis: redis.delete(self._prefix + key))
+
+    @contextlib.contextmanager
+    def lock(self, key: str, timeout: float) -> Iterator[None]:
+        """Hold the lock of ``key`` among all who use this Redis.
+
+        Raises:
+            TimeoutError: it was not free within ``timeout`` seconds.
+            ConnectionError: Redis cannot be asked.
+        """
+        lease = Lease(self._run, f"{self._prefix}lock:{key}")
+        poll(lease.take, timeout, self._clock)
+        lease.keep()
+        try:
+            yield
+        finally:
+            lease.leave()
+
+    def close(self) -> None:
+        """Close the connections, unless the client was given; a later use opens new ones."""
+        ours, self._ours = self._ours, None
+        if ours is not None:
+            ours.close()
+
+    # ---- inside ----------------------------------------------------------------------------------------
+
+    def _run(self, act: Callable[[Any], Any]) -> Any:
+        """Do something with the client; leave a Redis that is down alone for a while, and say the same of it all the while."""
+        from redis.exceptions import RedisError
+
+        _fork.check_pid()
+        outage = self._outage
+        if outage is not None and self._clock.monotonic() < self._rests_until:
+            raise ConnectionError(outage)
+        try:
+            answer = act(self._client())
+        except (RedisError, OSError) as error:
+            outage = outage or f"the Redis at {self._where} cannot be used: {describe(error, self._secrets)}"
+        else:
+            self._outage = None
+            return answer
+        self._rests_until, self._outage = self._clock.monotonic() + _REST, outage
+        raise ConnectionError(outage)
+
+    def _client(self) -> Any:
+        client = self._theirs or self._ours
+        if client is None:
+            client = self._ours = self._connected()  # two threads may each make one: it connects when it is used
+        return client
+
+    def _connected(self) -> Any:
+        from redis import Redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        given = self._url() if callable(self._url) else self._url
+        try:
+            url = checked_redis_url("redis", given)
+            self._secrets, self._where = _passwords(url), bare_url(url)
+            settings: dict[str, Any] = {"socket_timeout": self._timeout, "socket_connect_timeout": self._timeout}
+            if not url.lower().startswith("unix:"):
+                settings["socket_keepalive"] = True
+            # one repetition, for a connection that died while nobody used it
+            return Redis.from_url(str.__str__(url), retry=Retry(NoBackoff(), 1), **settings)
+        except ConfigurationError as error:
+            problem = error.message
+        except (ValueError, TypeError):  # whose text may show a password with a strange character
+            problem = "its URL cannot be read"
+        raise ValueError(f"the Redis at {self._where} cannot be used: {problem}")
+
+    def __repr__(self) -> str:
+        return scrub(f"<RedisTokenStore at {self._where}>")
+
+    def __copy__(self) -> RedisTokenStore:
+        return self
+
+    def __deepcopy__(self, memo: object) -> RedisTokenStore:
+        return self
+
+    def __reduce__(self) -> Any:
+        if self._url is None:
+            raise TypeError(f"{self!r} is not pickled: it was made with a client; make it with a URL, or a function that gives one")
+        if not callable(self._url) and _passwords(self._url):
+            raise TypeError(
+                f"{self!r} is not pickled: there is a password in its URL. Set ANIMUS_TOKEN_STORE instead, "
+                "or give a function (of a module, so that pickle finds it) that reads the URL where it is needed"
+            )
+        url = self._url if callable(self._url) else str.__str__(self._url)
+        return functools.partial(type(self), url, **self._settings), ()
+
+
+def checked_redis_url(field: str, url: object) -> Secret:
+    """Give ``url`` hidden, if it is one.
+
+    Raises:
+        ConfigurationError: it is none; it is not shown.
+    """
+    text = _check.text(field, url).strip()
+    try:
+        parts = urlsplit(text)
+        usable = text.lower().startswith(SCHEMES) and bool(parts.hostname or parts.scheme == "unix") and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise _check.refuse(field, url, "a URL such as redis://localhost:6379/0", hint="A password must be percent-encoded")
+    return Secret(text)
+
+
+def _passwords(url: str) -> list[str]:
+    """Give all of a URL that may be a password, as written and as meant."""
+    parts = urlsplit(url)
+    written = [parts.password or "", *(value for name, value in parse_qsl(parts.query) if "password" in name.lower())]
+    return [text for password in written if password for text in (password, unquote(password))]
