@@ -158,7 +158,7 @@ class AnimusClient:
         room = Room(
             session=self._session,
             history=ChatHistory(0 if config is None else config.history_size, clock=self._clock),
-            emitter=Emitter(self, parent=self._events, strict=self._events.strict),
+            emitter=Emitter(self._events.sender, parent=self._events, strict=self._events.strict),
             clock=self._clock,
             rng=self._random,
             chat_id=new_id("chat"),

@@ -13,7 +13,13 @@ import hypothesis
 import pytest
 
 # a slow machine is no fault of the code, and CI must not fail on a new example that nobody's change made
-hypothesis.settings.register_profile("animus", deadline=None, derandomize=bool(os.environ.get("CI")), print_blob=True)
+hypothesis.settings.register_profile(
+    "animus",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("animus")
 
 _FOREIGN = {"NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"}

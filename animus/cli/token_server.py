@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -73,20 +74,25 @@ def _serve(application: TokenApplication, *, path: str, host: str, port: int, th
     proxy: dict[str, Any] = {}
     if trusted_proxy:
         proxy = {"trusted_proxy": trusted_proxy, "trusted_proxy_headers": _PROXY_HEADERS, "clear_untrusted_proxy_headers": True}
-    try:
+    with _listening(host, port) as listener:
         server = waitress.create_server(
-            application, host=host, port=port, threads=threads, max_request_body_size=_LARGEST_BODY, ident=None, **proxy
+            application, sockets=[listener], threads=threads, max_request_body_size=_LARGEST_BODY, ident=None, **proxy
         )
+        signal.signal(signal.SIGTERM, _leave)
+        shown = f"[{host}]" if ":" in host else host
+        write(f"Tokens are handed out on http://{shown}:{listener.getsockname()[1]}{path}; Ctrl-C ends it.\n")
+        try:
+            server.run()
+        finally:
+            server.close()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    # not waitress's own: it leaves files open when the port is in use
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror or error}", hint="Choose another --port") from None
-    signal.signal(signal.SIGTERM, _leave)
-    try:
-        for address, number in getattr(server, "effective_listen", None) or [(server.effective_host, server.effective_port)]:
-            shown = f"[{address}]" if ":" in address else address
-            write(f"Tokens are handed out on http://{shown}:{number}{path}; Ctrl-C ends it.\n")
-        server.run()
-    finally:
-        server.close()
 
 
 def _leave(*signal_and_frame: object) -> None:

@@ -249,7 +249,8 @@ def test_checks_find_what_is_wrong() -> None:
     assert check(ANIMUS_TOKEN={"API_KEY": KEY}) == []
     assert check(ANIMUS_TOKEN={}) == ["animus.W001"]
     assert check(ANIMUS_TOKEN={"LIMIT": "x"}) == ["animus.W001", "animus.E001"]
-    for wrong in ({"ORIGINS": ["*"]}, {"ORIGINS": ["x"]}, {"ORGINS": []}, {"LIMIT": "x"}, {"AUTHENTICATE": "x"}, {"CACHE": "x"}, {"API_KEY": " "}):
+    wrongs: list[dict[str, Any]] = [{"ORIGINS": ["*"]}, {"ORIGINS": ["x"]}, {"ORGINS": []}, {"LIMIT": "x"}, {"CACHE": "x"}]
+    for wrong in (*wrongs, {"AUTHENTICATE": "x"}, {"API_KEY": " "}):
         assert check(ANIMUS_TOKEN={"API_KEY": KEY, **wrong}) == ["animus.E001"]
     assert check(ANIMUS_TOKEN=5) == ["animus.E001"]
     assert check(ANIMUS_TOKEN={"API_KEY": KEY}, MIDDLEWARE=[]) == ["animus.E002"]
