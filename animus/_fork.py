@@ -2,7 +2,8 @@
 
 A child inherits locks that some other thread of the parent held, and sockets that the parent still uses. Every
 object of the package that has either registers here; the child gives each of them new ones before it runs anything
-else. Hosts that fork in C, past Python's hooks (uWSGI), are caught by :func:`check_pid`, which costs one getpid.
+else. Hosts that fork in C, past Python's hooks (uWSGI), are caught by :func:`check_pid`, which costs one getpid; each
+request begins with it.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ class Resettable(Protocol):
 _registered: weakref.WeakSet[Resettable] = weakref.WeakSet()
 _lock = threading.Lock()
 _pid = os.getpid()
+# the threads of a process that was forked in C may all come at once: one of them does the reset, the others wait for it
+_turns: dict[int, threading.RLock] = {}
 
 
 def register(thing: Resettable) -> None:
     """Have ``thing._reset_after_fork()`` called in every child process."""
+    check_pid()
     with _lock:
         _registered.add(thing)
 
@@ -39,16 +43,26 @@ def registered() -> list[Resettable]:
 
 def check_pid() -> None:
     """Do the reset if this process was forked without Python's hooks."""
-    if os.getpid() != _pid:
-        _reset()
+    pid = os.getpid()
+    if pid == _pid:
+        return
+    with _turns.setdefault(pid, threading.RLock()):
+        if pid != _pid:
+            _reset()
 
 
 def _reset() -> None:
     global _lock, _pid
     _lock = threading.Lock()
-    _pid = os.getpid()
+    failed: Exception | None = None
     for thing in list(_registered):
-        thing._reset_after_fork()
+        try:
+            thing._reset_after_fork()
+        except Exception as error:  # the others need theirs all the same
+            failed = failed or error
+    _pid = os.getpid()  # last: who sees it goes on
+    if failed is not None:
+        raise failed
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork

@@ -35,7 +35,10 @@ def origin_of(url: str) -> Origin:
     Raises:
         ValueError: no http(s) URL, or no host, or a bad port.
     """
-    parts = parse_url(url)
+    try:
+        parts = parse_url(url)
+    except ValueError:  # its text has the whole URL, which may hold a secret, in older releases
+        raise ValueError("host or port cannot be read") from None
     scheme = (parts.scheme or "").lower()
     if scheme not in _DEFAULT_PORTS or not parts.host:
         raise ValueError("not an absolute http or https URL")

@@ -13,6 +13,7 @@ from typing import Any, overload
 
 import requests
 
+from animus._chance import Chance
 from animus._clock import SYSTEM_CLOCK, Clock
 from animus._origin import checked_url
 from animus._secret import bare_url
@@ -100,7 +101,7 @@ class AnimusClient:
         random: random_module.Random | None = None,
     ) -> None:
         self._clock = clock or SYSTEM_CLOCK
-        self._random = random or random_module.Random()
+        self._random = random or Chance()
         self._allow_insecure_http = allow_insecure_http
         api_base_url = api_base_url or os.environ.get("ANIMUS_API_BASE_URL") or DEFAULT_API_BASE_URL
         self.api_base_url: str = _base_url("api_base_url", api_base_url, allow_insecure_http)

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
+
+def _base64(value: Any) -> str:
+    return base64.urlsafe_b64encode(_json(value)).decode().rstrip("=")
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
 MODEL = "vivian-llama3.1-70b-1.0-fp8"
-TOKEN = "e" * 700
+# no signature is looked at; with a life, so that it is kept
+TOKEN = f"{_base64({'alg': 'HS256'})}.{_base64({'exp': 4102444800})}.".ljust(700, "e")
+OPAQUE_TOKEN = "e" * 700
 SYSTEM = "You are a helpful assistant. " * 11
 QUESTION = "What makes the tides rise and fall? " * 10
 MESSAGES: list[dict[str, str]] = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": QUESTION}]
@@ -95,7 +107,3 @@ def gathered(pieces: list[bytes], size: int = 16384) -> list[bytes]:
 
 def _named(event: dict[str, Any]) -> bytes:
     return b"event: " + str(event["type"]).encode() + b"\ndata: " + _json(event) + b"\n\n"
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()

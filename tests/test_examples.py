@@ -29,6 +29,7 @@ def emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
     with Emulator() as emulator:
         monkeypatch.setenv("ANIMUS_TOKEN_PROVIDER_URL", emulator.token_url)
         monkeypatch.setenv("ANIMUS_API_BASE_URL", emulator.api_base_url)
+        monkeypatch.setenv("ANIMUS_API_KEY", emulator.api_key)
         yield emulator
 
 

@@ -171,6 +171,7 @@ class Conversation:
             ConfigurationError: a parameter is not allowed, or there is no configuration.
             ApiError, ApiConnectionError, AuthenticationError: the call failed.
         """
+        _fork.check_pid()
         config = self.config
         checked = self._parameters(config, parameters, stream, "completions()")
         question = Question(
@@ -316,6 +317,7 @@ class Conversation:
         return future
 
     def _plan(self, text: object, options: Mapping[str, Any]) -> Plan:
+        _fork.check_pid()
         config = self.config
         further = dict(options)
         stream = further.pop("stream", None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -50,6 +51,7 @@ class Exchange:
         self._context = room.history.window() if plan.history else []
         self._said: list[ChatMessage] = []
         self._unstored: list[ChatMessage] = [ChatMessage(role="user", content=plan.text)]
+        self._calling: ChatMessage | None = None  # the stored answer whose calls are being made
         self._texts: list[str] = []
         self._text = ""
         self._images: list[GeneratedImage] = []
@@ -62,6 +64,10 @@ class Exchange:
 
     def _reset_after_fork(self) -> None:
         self._lock = threading.Lock()
+        was_cut, self._cut = self._cut.is_set(), threading.Event()  # an event has a lock, too
+        if was_cut:
+            self._cut.set()
+        self._cancellation._reset_after_fork()
 
     # ---- from outside ----------------------------------------------------------------------------------
 
@@ -128,7 +134,7 @@ class Exchange:
             raise
         except BaseException as error:
             finished = isinstance(error, Exception)
-            if getattr(error, "partial", None) is None and (self._texts or not isinstance(error, AnimusError)):
+            if getattr(error, "partial", None) is None and (self._completions or not isinstance(error, AnimusError)):
                 error.partial = self.reply()  # type: ignore[attr-defined]
             raise
         finally:
@@ -158,22 +164,30 @@ class Exchange:
         """Make the calls that an answer wants and ask again, until one wants none that we can make; give that one."""
         run = self._tools
         while run is not None and run.toolbox.can_run(calls := calls_of(completion)):
-            yield from self._deliver(completion, message_type, calls)
+            before = len(run.results)
             try:
-                yield from run.steps(calls, ids=self._ids(message_type), cut=self._cut)
+                yield from self._deliver(completion, message_type, calls)
+                if not self._has_open_calls:  # cut before the words that the calls came with were said
+                    return completion
+                with closing(run.steps(calls, ids=self._ids(message_type), cut=self._cut)) as steps:
+                    for event in steps:
+                        yield self._room.say(event)
             finally:  # whatever ended the round: a call without its result would spoil every later request
-                self._store_results(run.last_results)
+                if self._has_open_calls:
+                    self._store_results(run.results[before:] or run.unmade(calls))
             completion = yield from self._ask(self._ids(message_type))
         return completion
+
+    @property
+    def _has_open_calls(self) -> bool:
+        return bool(self._said and self._said[-1].tool_calls)
 
     def _store_results(self, results: Sequence[ToolResult]) -> None:
         # an empty text says nothing and is not stored; its JSON says that it is empty
         messages = [ChatMessage(role="tool", tool_call_id=result.call_id, content=result.content or '""') for result in results]
         with self._lock:
-            if self._unstored:  # the answer that wanted the calls was cut
-                return
             if self._plan.history:
-                self._room.history.add(messages)
+                self._room.history.add(messages, answers=self._calling)
             self._said += messages
 
     def _deliver(self, completion: ChatCompletion, message_type: str, calls: Sequence[Mapping[str, Any]] | None = None) -> Iterator[Event]:
@@ -250,7 +264,9 @@ class Exchange:
             new = [*self._unstored, message]
             self._unstored = []
             if self._plan.history:
-                self._room.history.add(new)
+                calls = self._tools is not None and self._tools.toolbox.can_run(message.tool_calls)
+                stored = self._room.history.add(new, calls_under_way=calls)
+                self._calling = stored[-1] if calls else None
             self._said += [entry.cleaned() for entry in new]
         if text:
             self._texts.append(text)

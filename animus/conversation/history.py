@@ -36,6 +36,7 @@ class ChatHistory(Sequence[ChatMessage]):
         self._size = size
         self._clock = clock
         self._messages: list[ChatMessage] = []
+        self._calling: list[ChatMessage] = []  # stored answers whose calls are being made
         self._lock = threading.RLock()
         _fork.register(self)
 
@@ -81,14 +82,28 @@ class ChatHistory(Sequence[ChatMessage]):
 
     def window(self) -> list[ChatMessage]:
         """Give what a request sends: pieces of one answer joined, no orphaned tool messages, nothing empty."""
+        return window_of(self.settled()[-self._size :] if self._size else [])
+
+    def settled(self) -> list[ChatMessage]:
+        """Give all messages, without tool calls that are being made: what is sent to the API needs a result for each."""
         with self._lock:
-            stored = self._messages[-self._size :] if self._size else []
-        return window_of(stored)
+            messages, calling = list(self._messages), self._calling
+        for message in calling:
+            messages = [replace(one, tool_calls=()) if one is message else one for one in messages]
+        return messages
 
     # ---- changing --------------------------------------------------------------------------------------
 
-    def add(self, messages: Iterable[ChatMessage]) -> list[ChatMessage]:
+    def add(
+        self, messages: Iterable[ChatMessage], *, calls_under_way: bool = False, answers: ChatMessage | None = None
+    ) -> list[ChatMessage]:
         """Store messages, cleaned and timed, all in one step; give them as stored.
+
+        Args:
+            calls_under_way: Whether the last of them is an answer whose calls are being made: until their results are added,
+                nobody else is to send the calls.
+            answers: That answer, as it was stored: the messages are its results, and go right behind it, whatever has come
+                meanwhile. If it is gone, so are they.
 
         Left out: system messages, a user message that is just ``[CONTINUE]``, an answer or tool message that says
         nothing, a tool message without its id.
@@ -106,9 +121,21 @@ class ChatHistory(Sequence[ChatMessage]):
             stored.append(clean if clean.timestamp else replace(clean, timestamp=timestamp))
         with self._lock:
             if self._size:
-                self._messages.extend(stored)
+                self._insert(stored, answers)
                 self._trim()
+                if calls_under_way:
+                    self._calling = [*self._calling, stored[-1]]
         return stored
+
+    def _insert(self, messages: list[ChatMessage], answers: ChatMessage | None) -> None:
+        if answers is None:
+            self._messages.extend(messages)
+            return
+        self._calling = [message for message in self._calling if message is not answers]
+        for index, message in enumerate(self._messages):
+            if message is answers:
+                self._messages[index + 1 : index + 1] = messages
+                return
 
     def _trim(self) -> None:
         surplus = len(self._messages) - self._size
@@ -267,7 +294,7 @@ def _join(first: ChatMessage, second: ChatMessage) -> ChatMessage:
 
 def context_of(history: ChatHistory, given: Sequence[ChatMessage]) -> tuple[list[ChatMessage], list[ChatMessage]]:
     """Give what of the history goes before ``given`` on the wire, and which of ``given`` are not stored yet."""
-    stored = list(history)
+    stored = history.settled()
     repeated, known = unsent(stored, given)
     return window_of(stored[: len(stored) - repeated]), list(given[known:])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,16 +42,23 @@ class OneCall:
         self._room = room
         self._question = question
         self._system, self._others = with_system(question.parameters.config, question.messages)
+        self._made_ids: dict[str, Any] | None = None
+        self._made_progress: TextProgress | None = None
         self._context, self._fresh = context_of(room.history, self._others) if question.history else ([], self._others)
 
-    @functools.cached_property
+    # no cached_property: until Python 3.12 those have a lock, one for all objects of the class, that a forked child inherits
+    @property
     def _ids(self) -> dict[str, Any]:
         """Where the events belong; made when somebody listens."""
-        return self._room.ids(self._room.new_id("conv"))
+        if self._made_ids is None:
+            self._made_ids = self._room.ids(self._room.new_id("conv"))
+        return self._made_ids
 
-    @functools.cached_property
+    @property
     def _progress(self) -> TextProgress:
-        return TextProgress(self._ids)
+        if self._made_progress is None:
+            self._made_progress = TextProgress(self._ids)
+        return self._made_progress
 
     def ask(self) -> ChatCompletion:
         """Have a whole answer.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator
 
 import requests
 from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
+from animus import _fork
 from animus._secret import bare_url
 from animus.errors import StreamInterruptedError, StreamTimeoutError
 from animus.http.failure import limit_hint, sort_failure
@@ -28,7 +28,8 @@ class BodyStream:
     Chunked bodies are read chunk by chunk; others by ``read1``, which gives what is there: reading a fixed amount from
     a body that ends with the connection would hold the first event back until the last.
 
-    Threads: one reads; any may :meth:`close`, which ends a blocked read at once.
+    Threads: one reads; any may :meth:`close`, which ends a blocked read at once. Fork: the stream stays its parent's; reading on
+    in the child is an error, and closing it there leaves the parent's connection alone.
 
     Args:
         response: An answer whose body was not read; owned from here on.
@@ -49,14 +50,19 @@ class BodyStream:
         self._guard = guard
         self._timeouts = timeouts or Timeouts()
         self._deadline = deadline
-        self._closed = threading.Event()
+        self._closed = False
+        self._inherited = False
         self._paused = False
         self._limit: str = ""
         self._left: float | None = None
         # one iterator for reader and finish(): urllib3 ends the connection when the one it began with is thrown away
         self._source = self._pieces()
+        _fork.register(self)
         if guard is not None and guard.due is None and guard.fired is None:  # else it runs since the request was sent
             self._arm("first_event", self._timeouts.first_event)
+
+    def _reset_after_fork(self) -> None:
+        self._closed = self._inherited = True
 
     def _arm(self, limit: str, seconds: float | None) -> None:
         if self._guard is None:
@@ -93,28 +99,32 @@ class BodyStream:
 
         Raises:
             StreamTimeoutError: a limit fired; ``.limit`` says which.
-            StreamInterruptedError: the connection broke off.
+            StreamInterruptedError: the connection broke off, or it is that of a parent process.
         """
+        if self._inherited:
+            raise self._not_ours()
         try:
             for piece in self._source:
-                if self._fired() or self._closed.is_set():
+                if self._fired() or self._closed:
                     break
                 self._pause()
                 yield piece
+                if self._inherited:
+                    raise self._not_ours()
                 self._resume()
         except (requests.RequestException, HTTPError, OSError) as error:
-            if self._closed.is_set():
+            if self._closed:
                 return
             failure = self._failure(error)
             self.close()
             raise failure from error
         except (ValueError, AttributeError):
             # what urllib3 and http.client do when another thread closes the body under their hands
-            if self._closed.is_set():
+            if self._closed:
                 return
             self.close()
             raise
-        if self._closed.is_set():
+        if self._closed:
             return
         if self._fired():
             failure = self._failure(None)
@@ -135,6 +145,12 @@ class BodyStream:
             while piece := raw.read1(_PIECE, decode_content=True):
                 yield piece
 
+    def _not_ours(self) -> StreamInterruptedError:
+        where = bare_url(self._response.url)
+        return StreamInterruptedError(
+            f"the stream from {where} belongs to the process that began it", hint="Begin a stream of its own in the forked child"
+        )
+
     def _failure(self, error: Exception | None) -> StreamInterruptedError | StreamTimeoutError:
         where = bare_url(self._response.url)
         limit = self._guard.exceeded() if self._guard is not None else None
@@ -153,7 +169,7 @@ class BodyStream:
 
         The reader calls it after the last event. The end of a chunked body usually came with that event.
         """
-        if self._closed.is_set():
+        if self._closed:
             return
         if self._guard is None or self._fired():  # nothing would end the wait for the end
             self.close()
@@ -173,16 +189,16 @@ class BodyStream:
 
     def _release(self) -> None:
         """The body was read to its end: the connection belongs to the pool again."""
-        self._closed.set()
+        self._closed = True
         if self._guard is not None:
             self._guard.release()
         self._response.close()
 
     def close(self) -> None:
         """End the connection; a read that is blocked in another thread ends at once. May be called again."""
-        if self._closed.is_set():
+        if self._closed:
             return
-        self._closed.set()
+        self._closed = True
         if self._guard is not None:
             self._guard.shut()
             self._guard.release()

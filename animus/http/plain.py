@@ -11,7 +11,9 @@ import requests
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
 
+from animus import _fork
 from animus._clock import SYSTEM_CLOCK, Clock
+from animus.http.cookies import free_lock_of
 from animus.http.discreet import DiscreetAdapter
 from animus.http.failure import sort_failure
 from animus.http.watchdog import Guard, Watchdog, guarded_by
@@ -62,6 +64,10 @@ class PlainHttp:
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.mount("https://", DiscreetAdapter(pool_size=10))
         self._session.mount("http://", DiscreetAdapter(pool_size=10))
+        _fork.register(self)
+
+    def _reset_after_fork(self) -> None:
+        free_lock_of(self._session.cookies)
 
     def exchange(
         self,

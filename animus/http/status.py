@@ -58,8 +58,10 @@ def message_in(data: Any) -> str | None:
     detail = data.get("detail")
     if isinstance(detail, str) and detail.strip():
         return detail
-    if isinstance(detail, list) and detail:
-        return "; ".join(_detail_entry(entry) for entry in detail)
+    if isinstance(detail, list):
+        entries = [entry for entry in map(_detail_entry, detail) if entry.strip()]
+        if entries:
+            return "; ".join(entries)
     if isinstance(detail, Mapping):
         return message_in(detail) or json.dumps(detail)[:_LONGEST_TEXT]
     return message_in(data.get("error"))

@@ -35,8 +35,8 @@ class Guard:
     It reaches the socket through the connection, from when that begins to connect until it goes back to its pool, where
     it may serve somebody else (:meth:`let_go`).
 
-    Threads: any; the lock stands between ending a connection and letting go of it. Fork: a child never touches the
-    socket, which is its parent's.
+    Threads: any; the lock stands between ending a connection and letting go of it. Fork: a child touches neither the
+    socket nor the lock, which are its parent's.
     """
 
     __slots__ = ("_connection", "_ended", "_lock", "_pid", "_shut", "_watchdog", "due", "fired", "limit")
@@ -80,6 +80,8 @@ class Guard:
 
     def attach(self, connection: _HasSocket) -> None:
         """Know the connection whose socket is to be shut; it is looked at only then. If that was to happen before, it happens now."""
+        if not self._is_ours:
+            return
         with self._lock:
             self._connection = connection
             if self._ended:
@@ -87,6 +89,8 @@ class Guard:
 
     def attach_shutdown(self, shut: Callable[[], None]) -> None:
         """Know another way to end a blocked read, for connections that are not ours."""
+        if not self._is_ours:
+            return
         with self._lock:
             self._shut = shut
             if self._ended:
@@ -94,6 +98,8 @@ class Guard:
 
     def let_go(self) -> bool:
         """Forget the socket; tell whether it is spoilt, because it was shut."""
+        if not self._is_ours:
+            return False
         with self._lock:
             self._connection = self._shut = None
             return self._ended
@@ -106,13 +112,17 @@ class Guard:
 
     def shut(self) -> None:
         """End a blocked read or write of this exchange at once, from any thread; what it connects to later, too."""
+        if not self._is_ours:
+            return
         with self._lock:
             self._ended = True
             self._end()
 
+    @property
+    def _is_ours(self) -> bool:
+        return os.getpid() == self._pid
+
     def _end(self) -> None:
-        if os.getpid() != self._pid:
-            return
         if self._shut is not None:
             # RuntimeError: already back in the pool; ValueError: no socket (a recorder's answer)
             with contextlib.suppress(OSError, RuntimeError, ValueError):
@@ -126,11 +136,6 @@ class Guard:
             self.fired = self.limit
             self.due = None
             self.shut()
-
-    def _reset_after_fork(self) -> None:
-        self._lock = threading.Lock()
-        self._connection = self._shut = None
-        self.due = None
 
 
 def shut_socket(sock: Any) -> None:
@@ -180,7 +185,7 @@ class Watchdog:
 
     def _reset_after_fork(self) -> None:
         for guard in self._guards:
-            guard._reset_after_fork()
+            guard.disarm()
         self._start_anew()
 
     def guard(self) -> Guard:

@@ -14,7 +14,7 @@ from animus.sources.ask import ask
 from animus.sources.protocol import TokenRequest, TokenSource
 from animus.tokens.token import Token
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 class Asking:

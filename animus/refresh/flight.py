@@ -109,12 +109,15 @@ class SingleFlight(Generic[T]):
         self._own_thread = own_thread
         self._caller_only = caller_only
         self._closed = False
+        self._current: Flight[T] | None = None
         self._reset_after_fork()
         _fork.register(self)
 
     def _reset_after_fork(self) -> None:
         self._lock = threading.Lock()
-        self._current: Flight[T] | None = None
+        if self._current is not None:
+            self._current.changed = threading.Event()  # a source may have forked: its thread ends the flight in the child, too
+        self._current = None
         self._busy: threading.Event | None = None
         self._errands: set[_Errand] = set()
 

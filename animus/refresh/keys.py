@@ -17,7 +17,7 @@ from animus.refresh.flight import Flight, Refusal, SingleFlight, copy_of
 from animus.sources.credentials import secret_texts
 from animus.tokens.reasons import failure
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 MAX_AGE = 3600.0  # seconds after which a set is fetched anew: a key that was taken back must go some time
 TURN = 30.0  # seconds between two fetches for keys that are not in the set
@@ -47,7 +47,7 @@ class KeySet:
     """
 
     def __init__(self, url: str, *, clock: Clock) -> None:
-        self.name = bare_url(url)
+        self.name: str = bare_url(url)
         self._url = url
         self._clock = clock
         self._http = PlainHttp(clock)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from animus import _check, _fork
+from animus._chance import Chance
 from animus._clock import SYSTEM_CLOCK, Clock
 from animus._secret import scrub
 from animus.errors import AnimusError, AuthenticationError, ConfigurationError, TokenSourceError
@@ -27,7 +28,7 @@ from animus.tokens.window import Phase, Window
 if TYPE_CHECKING:
     from animus.refresh.verifier import TokenVerifier
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 DEFAULT_LIMIT = 30.0  # seconds for one flight, unless the source says otherwise
 _LOOK_AGAIN = 1.0  # seconds that a token is handed out before both clocks are looked at again
@@ -101,7 +102,7 @@ class TokenManager:
         self._monotonic = clock.monotonic
         self._emitter = emitter
         self._verifier = verifier
-        self._rng = rng or random.Random()
+        self._rng = rng or Chance()
         self._name = scrub(str(getattr(source, "name", None) or type(source).__name__))
         self._background = bool(getattr(source, "background", True))
         self._shelf = _shelf_for(source, store, identity, clock)
@@ -183,6 +184,7 @@ class TokenManager:
 
         Emits ``token_cleared`` (``cleared``).
         """
+        _fork.check_pid()
         with self._lock:
             self._drop()
             self._failed = self._rejected = None

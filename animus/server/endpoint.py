@@ -20,7 +20,7 @@ from animus.server.refusal import NotAllowed, Refused, refusal_for
 from animus.server.users import is_nobody, user_id
 from animus.server.wire_json import encode
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 DEFAULT_LIMIT = "30/minute"
 _LARGEST_BODY = 65536  # bytes; clients send none, and what an application lets them send is small

@@ -23,11 +23,12 @@ from animus.server.users import user_id
 from animus.server.wire_json import encode
 from animus.sources.apikey import Key
 from animus.sources.variable import EnvironmentVariable
+from animus.stores.make import as_token_store
 from animus.stores.protocol import TokenStore
 from animus.tokens.reasons import HINTS
 from animus.tokens.token import Token
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 API_KEY, AUTH_URL, API_BASE_URL = "ANIMUS_API_KEY", "ANIMUS_AUTH_URL", "ANIMUS_API_BASE_URL"
 ORGANISATION = "organisation"
@@ -80,7 +81,8 @@ class TokenIssuer:
         cache: None: each call asks the auth service. ``"organisation"``: one token for all. ``"user"``: one for each. Or a function that
             gives the key to keep a user's token by.
         cache_size: How many tokens are kept.
-        store: Where kept tokens are shared with other processes.
+        store: Where kept tokens are shared with other processes, in any form that a client's ``token_store`` has. Of the auth service's
+            answer it keeps token and realtime details alone.
         timeout: Seconds for one call, its repetition included.
         verify, cert: As in requests.
         allow_insecure_http: Allow an auth service on ``http`` on another machine.
@@ -99,7 +101,7 @@ class TokenIssuer:
         method: Literal["POST", "GET"] = "POST",
         cache: CacheBy | None = None,
         cache_size: int = 1000,
-        store: TokenStore | None = None,
+        store: TokenStore | str | None = None,
         timeout: float = 10.0,
         verify: bool | str = True,
         cert: str | tuple[str, str] | None = None,
@@ -125,10 +127,11 @@ class TokenIssuer:
         self._key_of = _key_function(cache)
         self._closing = threading.Event()
         self._asking = Asking(self._source, self._source.name, identity=None, clock=clock, rng=rng, closing=self._closing)
+        self._store, self._owns_store = _store_for(store, cache, clock), isinstance(store, str)
         size = _check.integer("cache_size", cache_size, 1)
-        self._cache = None if cache is None else TokenCache(self._source, size=size, store=store, clock=clock, rng=rng)
+        self._cache = None if cache is None else TokenCache(self._source, size=size, store=self._store, clock=clock, rng=rng)
         self._warned: str | None = None
-        self.audit = Audit(self)
+        self.audit: Audit = Audit(self)
         _fork.register(self)
 
     def _reset_after_fork(self) -> None:
@@ -181,6 +184,9 @@ class TokenIssuer:
         if self._cache is not None:
             self._cache.close()
         self._source.close()
+        close_store = getattr(self._store, "close", None)
+        if self._owns_store and callable(close_store):
+            close_store()
 
     def _token(self, user: Any, fresh: bool) -> tuple[Token, bool]:
         if self._cache is not None:
@@ -219,6 +225,14 @@ def _key_from_environment() -> EnvironmentVariable:
     if not key():
         raise ConfigurationError("there is no API key to issue tokens with", hint=f"Set {API_KEY}, or pass api_key=")
     return key
+
+
+def _store_for(store: TokenStore | str | None, cache: object, clock: Clock) -> TokenStore | None:
+    if store is None:  # unlike a client, which then goes by ANIMUS_TOKEN_STORE: that is for tokens of its own
+        return None
+    if cache is None:
+        raise ConfigurationError("store= is for tokens that are kept", hint='Pass cache="organisation" or cache="user", too')
+    return as_token_store(store, clock=clock)
 
 
 def _key_function(cache: object) -> Callable[[Any], str]:

@@ -10,6 +10,7 @@
 ``ANIMUS_TOKEN_LIMIT``             by default ``30/minute``; ``none`` for no limit
 ``ANIMUS_TOKEN_LIMIT_STORAGE``     by default ``memory://``
 ``ANIMUS_TOKEN_CACHE``             ``organisation`` or ``user``
+``ANIMUS_TOKEN_STORE``             where kept tokens are shared with other processes: ``file``, ``redis://…``
 =================================  =====================================================================================
 """
 
@@ -106,8 +107,9 @@ def from_environment(environ: Mapping[str, str]) -> TokenApplication:
 
     authenticate = load_function(f"{_VARIABLES}AUTHENTICATE", variable("AUTHENTICATE"))
     limit = variable("LIMIT", DEFAULT_LIMIT)
+    cache = variable("CACHE") or None
     return TokenApplication(
-        TokenIssuer(cache=variable("CACHE") or None),  # type: ignore[arg-type]  # the issuer checks it
+        TokenIssuer(cache=cache, store=variable("STORE") or None if cache else None),  # type: ignore[arg-type]  # the issuer checks it
         authenticate=authenticate,
         path=variable("PATH", DEFAULT_PATH),
         origins=variable("ORIGINS").replace(",", " ").split(),

@@ -77,8 +77,8 @@ class ApiKeyTokenSource:
         self._method: str = method
         url = _auth_url(auth_url, api_base_url, allow_insecure_http)
         self._url = Secret(url) if has_secret(url) else url
-        self.timeout = _check.seconds("timeout", timeout, zero=False)
-        self.name = "API key" if mode == "bearer" else bare_url(self._url)
+        self.timeout: float = _check.seconds("timeout", timeout, zero=False)
+        self.name: str = "API key" if mode == "bearer" else bare_url(self._url)
         self._exchange = TokenExchange(clock=clock, verify=verify, cert=cert)
 
     @property

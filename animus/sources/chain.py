@@ -16,7 +16,7 @@ from animus.sources.protocol import TokenRequest, TokenSource
 from animus.tokens.reasons import failure
 from animus.tokens.token import Token
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 NOT_HERE = "not_available"
 _DEFAULT_LIMIT = 30.0  # seconds for a source that does not say how long it takes

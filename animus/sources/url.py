@@ -71,7 +71,7 @@ class UrlTokenSource:
         headers, cookies, auth, json, data = map(hidden, (headers, cookies, auth, json, data))
         self._settings = {name: value for name, value in locals().items() if name not in ("self", "url")}
         self._url = checked_url("url", url, allow_insecure_http=allow_insecure_http)
-        self.name = bare_url(self._url)
+        self.name: str = bare_url(self._url)
         if has_secret(self._url):
             self._url = Secret(self._url)
         self._method = _checked_method(method)
@@ -83,8 +83,8 @@ class UrlTokenSource:
             raise _check.refuse("headers", headers, "a mapping, or a function that returns one")
         self._headers = headers
         self._given = {"cookies": cookies, "auth": auth, "json": json, "data": data}
-        self.timeout = _check.seconds("timeout", timeout, zero=False)
-        self.background = _check.boolean("background", background)
+        self.timeout: float = _check.seconds("timeout", timeout, zero=False)
+        self.background: bool = _check.boolean("background", background)
         self._exchange = TokenExchange(clock=clock, verify=verify, cert=cert)
 
     @property

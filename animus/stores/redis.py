@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -26,6 +27,7 @@ _SHORTEST_LIFE = 60.0  # seconds a token is kept at least: whoever loads it deci
 _LONGEST_LIFE = 31 * 86400.0
 _UNKNOWN_LIFE = 86400.0  # of a token without a known end
 _REST = 5.0  # seconds a Redis that cannot be reached is left alone
+_DATABASE = re.compile(r"(/\d*)?")
 _MEMBERS = ("get", "set", "delete", "eval")
 
 
@@ -76,7 +78,7 @@ class RedisTokenStore:
             self._where = f"the URL of {getattr(redis, '__qualname__', type(redis).__name__)}()"
         else:
             raise _check.refuse("redis", redis, "a URL such as redis://localhost:6379/0, a function that gives one, or a redis.Redis")
-        self._secrets: list[str] = []
+        self._secrets: list[Secret] = []
         self._outage: str | None = None
         self._rests_until = float("-inf")
         _fork.register(self)
@@ -215,7 +217,9 @@ def checked_redis_url(field: str, url: object) -> Secret:
     text = _check.text(field, url).strip()
     try:
         parts = urlsplit(text)
-        usable = text.lower().startswith(SCHEMES) and bool(parts.hostname or parts.scheme == "unix") and parts.port != 0
+        # where a password with a slash or a question mark in it is taken for host and path
+        usable = bool(parts.hostname and parts.port != 0 and _DATABASE.fullmatch(parts.path)) or parts.scheme == "unix"
+        usable = usable and text.lower().startswith(SCHEMES) and not parts.fragment
     except ValueError:
         usable = False
     if not usable:
@@ -223,8 +227,8 @@ def checked_redis_url(field: str, url: object) -> Secret:
     return Secret(text)
 
 
-def _passwords(url: str) -> list[str]:
+def _passwords(url: str) -> list[Secret]:
     """Give all of a URL that may be a password, as written and as meant."""
     parts = urlsplit(url)
     written = [parts.password or "", *(value for name, value in parse_qsl(parts.query) if "password" in name.lower())]
-    return [text for password in written if password for text in (password, unquote(password))]
+    return [Secret(text) for password in written if password for text in (password, unquote(password))]

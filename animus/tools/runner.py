@@ -91,7 +91,7 @@ class ToolRun:
 
         Closing it half-way leaves alone what runs, and calls no further function.
         """
-        current = Round(self.toolbox, self._watch, calls, ids=ids or {}, cut=cut)
+        current = self._round(calls, ids, cut)
         try:
             self._watch.begin_round()
             yield from current.run()
@@ -102,3 +102,12 @@ class ToolRun:
             self._last = tuple(current.settled(CANCELLED))
             self._results += self._last
         return list(self._last)
+
+    def unmade(self, calls: Sequence[Mapping[str, Any]]) -> tuple[ToolResult, ...]:
+        """Give results which say that these calls were not made; for a round that did not come to its beginning."""
+        return tuple(self._round(calls).settled(CANCELLED))
+
+    def _round(
+        self, calls: Sequence[Mapping[str, Any]], ids: Mapping[str, Any] | None = None, cut: threading.Event | None = None
+    ) -> Round:
+        return Round(self.toolbox, self._watch, calls, ids=ids or {}, cut=cut)

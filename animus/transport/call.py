@@ -19,6 +19,8 @@ class Cancellation:
         event: Set once it is cancelled.
         guard: The guard of the exchange under way.
         sleeping: What wakes the wait under way.
+
+    Fork: whoever has one resets it.
     """
 
     __slots__ = ("event", "guard", "sleeping")
@@ -27,6 +29,12 @@ class Cancellation:
         self.event: threading.Event = threading.Event()
         self.guard: Guard | None = None
         self.sleeping: threading.Event | None = None
+
+    def _reset_after_fork(self) -> None:
+        cancelled, self.event = self.event.is_set(), threading.Event()
+        if cancelled:
+            self.event.set()
+        self.guard = self.sleeping = None  # what they would end is the parent's
 
     @property
     def cancelled(self) -> bool:

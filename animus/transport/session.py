@@ -22,6 +22,7 @@ from requests.sessions import merge_setting
 from requests.utils import requote_uri, resolve_proxies
 
 from animus import _fork
+from animus._chance import Chance
 from animus._check import UNSET
 from animus._clock import SYSTEM_CLOCK, Clock
 from animus._origin import is_loopback, origin_of
@@ -29,6 +30,7 @@ from animus._secret import bare_url
 from animus._version import __version__
 from animus.events import Emitter
 from animus.http.adapter import AnimusAdapter
+from animus.http.cookies import free_lock_of
 from animus.http.failure import LimitExceeded, sort_failure
 from animus.http.response import LazyResponse, sets_cookies
 from animus.http.timeouts import Timeouts
@@ -58,9 +60,10 @@ class SendOnlyPolicy(DefaultCookiePolicy):
 
 
 class _CallSlot(threading.local):
-    """The call that the next ``send`` of this thread belongs to."""
+    """What the next ``send`` of this thread belongs to: a call, and where a chain of redirects began."""
 
     call: Call | None = None
+    first_url: str | None = None
 
 
 class AnimusSession(requests.Session):
@@ -110,7 +113,7 @@ class AnimusSession(requests.Session):
         self.mount("https://", AnimusAdapter())
         self.mount("http://", AnimusAdapter())
         self._wire(
-            emitter or Emitter(self), clock, rng or random.Random(), Watchdog(), RetryBudget(self.retry.budget), Pauses(clock)
+            emitter or Emitter(self), clock, rng or Chance(), Watchdog(), RetryBudget(self.retry.budget), Pauses(clock)
         )
 
     def _wire(
@@ -126,11 +129,15 @@ class AnimusSession(requests.Session):
         self._budget = budget
         self._owns_transport = True
         self._attempts = Attempts(self._exchange, emitter=emitter, budget=budget, clock=clock, pauses=pauses, rng=rng)
+        _fork.register(self)
+
+    def _reset_after_fork(self) -> None:
+        free_lock_of(self.cookies)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._wire(
-            Emitter(self), SYSTEM_CLOCK, random.Random(), Watchdog(), RetryBudget(self.retry.budget), Pauses(SYSTEM_CLOCK)
+            Emitter(self), SYSTEM_CLOCK, Chance(), Watchdog(), RetryBudget(self.retry.budget), Pauses(SYSTEM_CLOCK)
         )
 
     def sharing(self, manager: TokenManager | None, emitter: Emitter) -> AnimusSession:
@@ -220,8 +227,9 @@ class AnimusSession(requests.Session):
     def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
         """Decide about Authorization after a redirect: by the new URL's origin, and never by netrc."""
         url = prepared_request.url or ""
-        first = response.history[0] if response.history else response
-        if not same_origin(first.request.url or "", url):  # not the last one: requests puts cookies on each hop anew
+        # not the last one: requests puts cookies on each hop anew; in older releases the history lacks the first
+        first = self._slot.first_url or (response.history[0] if response.history else response).request.url
+        if not same_origin(first or "", url):
             strip_for_elsewhere(prepared_request)
         if carried_token(prepared_request) is not None:
             if not (isinstance(self.auth, BearerAuth) and self.auth.allows(url)):
@@ -352,10 +360,11 @@ class AnimusSession(requests.Session):
         while self._may_follow(response, call):
             _finish_redirect(call, response)
             self._slot.call = call  # for the send() that resolve_redirects makes
+            self._slot.first_url = request.url
             try:
                 further = next(redirects, None)
             finally:
-                self._slot.call = None
+                self._slot.call = self._slot.first_url = None
             if further is None:
                 break
             history.append(response)

@@ -277,7 +277,8 @@ def test_a_look_that_takes_all_the_time_is_a_time_out_of_the_job() -> None:
 
 
 def errors_alive() -> list[Any]:
-    return [thing for thing in gc.get_objects() if issubclass(type(thing), (JobError, ApiError))]  # not isinstance: it wakes lazy proxies
+    # not isinstance: it would wake the lazy proxies of others
+    return [thing for thing in gc.get_objects() if issubclass(type(thing), (JobError, ApiError))]
 
 
 def test_an_ended_wait_leaves_no_circle() -> None:

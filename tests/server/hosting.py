@@ -55,16 +55,27 @@ def waitress_serving(application: Any, *, threads: int = 8, **adjustments: Any) 
 
 @contextlib.contextmanager
 def gunicorn_serving(application: str, environment: Mapping[str, str], *options: str, workers: int = 2, threads: int = 8) -> Iterator[str]:
-    """Serve ``module:name`` in processes of their own until the block is left; gives the origin. What they write goes to a file."""
-    command = [sys.executable, "-m", "gunicorn", "--bind=127.0.0.1:0", f"--workers={workers}", f"--threads={threads}", *options]
+    """Serve ``module:name`` in processes of their own until the block is left; gives the origin."""
+    given = ["--bind=127.0.0.1:0", f"--workers={workers}", f"--threads={threads}", "--graceful-timeout=2", *options, application]
+    command = [sys.executable, "-m", "gunicorn", *given]
     variables = {**os.environ, "PYTHONPATH": str(_ROOT), **environment}
-    with subprocess.Popen([*command, application], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=variables) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=variables) as process:
         assert process.stdout is not None
         try:
             yield _origin(process, workers)
         finally:
-            process.terminate()
-            process.communicate(timeout=30)
+            _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Stop a server, and have what it said shown with a test that fails."""
+    process.terminate()
+    try:
+        said, _ = process.communicate(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        said, _ = process.communicate()
+    sys.stdout.write(said)
 
 
 def _origin(process: subprocess.Popen[str], workers: int) -> str:

@@ -7,6 +7,7 @@ import importlib.util
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -167,7 +168,7 @@ def test_none_of_two_hundred_is_lost_when_the_auth_service_flaps(
 @needs_gunicorn
 @pytest.mark.parametrize("site", ["flask", "django"])
 def test_workers_and_threads_of_gunicorn(site: str, emulator: Emulator) -> None:
-    environment = {"ANIMUS_API_KEY": emulator.api_key, "ANIMUS_AUTH_URL": emulator.auth_url, "SITE_CACHE": "organisation"}
+    environment = {"ANIMUS_API_KEY": emulator.api_key, "ANIMUS_AUTH_URL": emulator.auth_url}
     with gunicorn_serving(f"tests.server.sites.{site}_site:from_environment()", environment, "--preload") as origin:
         given = credentials(origin, site)
         emulator.arm(kind="auth", status=503)
@@ -176,6 +177,16 @@ def test_workers_and_threads_of_gunicorn(site: str, emulator: Emulator) -> None:
     assert len(tokens) == CLIENTS
     assert 1 <= len(set(tokens)) <= 2  # one for each worker; the issuer was made before they were forked
     assert emulator.requests.count(kind="auth") == len(set(tokens)) + 1
+
+
+@needs_gunicorn
+def test_workers_with_a_store_cost_one_request_together(emulator: Emulator, tmp_path: Path) -> None:
+    pytest.importorskip("filelock")
+    environment = {"ANIMUS_API_KEY": emulator.api_key, "ANIMUS_AUTH_URL": emulator.auth_url, "SITE_STORE": f"file:{tmp_path / 'tokens'}"}
+    with gunicorn_serving("tests.server.sites.flask_site:from_environment()", environment) as origin:
+        tokens, failures = storm(origin, credentials(origin, "flask"))
+    assert failures == []
+    assert (len(tokens), len(set(tokens)), emulator.requests.count(kind="auth")) == (CLIENTS, 1, 1)
 
 
 @needs_gunicorn

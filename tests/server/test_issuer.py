@@ -76,6 +76,8 @@ def test_without_a_key_there_is_no_issuer() -> None:
         {"cache": "team"},
         {"cache": True},
         {"cache_size": 0},
+        {"store": "file"},
+        {"store": "floppy", "cache": "user"},
         {"timeout": 0},
         {"auth_url": "http://auth.example.com/"},
         {"auth_url": "ftp://x"},

@@ -540,7 +540,7 @@ def test_default_time_outs_are_the_clients() -> None:
         session.mount("http://", adapter)
         session.get("a")
         session.get("a", timeout=None)
-        session.get("a", None, timeout=3)
+        session.get("a", params=None, timeout=3)
         session.request("GET", "a", None, None, None, None, None, None, 4)
         session.send(session.prepare_request(requests.Request("GET", "a")))
     assert [kwargs["timeout"] for _, kwargs in adapter.sent] == [(10.0, 120.0), None, 3, 4, (10.0, 120.0)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -29,6 +30,17 @@ from tests.transport.tokens import CANARY, Tokens, fixed
 API = "https://api.animus.test/v3"
 CHAT = f"{API}/chat/completions"
 Serve = Callable[..., HttpServer]
+
+# vcrpy drops the sockets it records from without closing them
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """Have what a test drops collected before the next one, which would be blamed for it."""
+    yield
+    gc.collect()
+
 
 
 @pytest.fixture

@@ -322,7 +322,8 @@ def test_failures_leave_nothing_to_the_garbage_collector(session_for: SessionFor
     gc.disable()
     try:
         session.get("/a")
-        left = [thing for thing in gc.get_objects() if issubclass(type(thing), (attempts._Unsuccessful, requests.Response))]  # not isinstance: it wakes lazy proxies
+        kinds = (attempts._Unsuccessful, requests.Response)
+        left = [thing for thing in gc.get_objects() if issubclass(type(thing), kinds)]  # isinstance would wake lazy proxies
     finally:
         gc.enable()
     assert left == []

@@ -11,7 +11,6 @@ class AnimusTokenConfig(AppConfig):
 
     name = "animus.server.django"
     label = "animus_token"
-    verbose_name = "Animus tokens"
 
     def ready(self) -> None:
         """Register the checks."""

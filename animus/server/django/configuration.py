@@ -1,11 +1,11 @@
 """From Django's settings to a token endpoint.
 
-``ANIMUS_TOKEN`` is a mapping. Functions are given themselves or by name (``"package.module.function"``):
+``ANIMUS_TOKEN`` is a mapping. Functions, that for the key apart, are given themselves or by name (``"package.module.function"``):
 
 ====================================  ===================================================================================
 ``API_KEY``                           the key, or a function; by default the environment variable ``ANIMUS_API_KEY``
 ``AUTH_URL``, ``API_BASE_URL``        as for :class:`~animus.server.TokenIssuer`; so are ``TIMEOUT``, ``VERIFY``,
-                                      ``ALLOW_INSECURE_HTTP``, ``CACHE``, ``CACHE_SIZE``
+                                      ``ALLOW_INSECURE_HTTP``, ``CACHE``, ``CACHE_SIZE``, ``STORE``
 ``AUTHENTICATE``                      gets the request and gives the user or None; by default who is logged in (``request.user``)
 ``AUTHORIZE``                         gets the user; False: no token
 ``ORIGINS``                           origins whose pages may ask; ``CREDENTIALS`` and ``ALLOW_HEADERS`` belong to it
@@ -35,7 +35,7 @@ from animus.server.loading import load_function
 from animus.server.refusal import NotAllowed
 
 SETTING = "ANIMUS_TOKEN"
-_ISSUER = ("API_KEY", "AUTH_URL", "API_BASE_URL", "TIMEOUT", "VERIFY", "ALLOW_INSECURE_HTTP", "CACHE", "CACHE_SIZE")
+_ISSUER = ("API_KEY", "AUTH_URL", "API_BASE_URL", "TIMEOUT", "VERIFY", "ALLOW_INSECURE_HTTP", "CACHE", "CACHE_SIZE", "STORE")
 _ENDPOINT = ("ORIGINS", "CREDENTIALS", "ALLOW_HEADERS")
 _FUNCTIONS = ("AUTHORIZE", "CLIENT_ADDRESS")
 _KNOWN = (*_ISSUER, *_ENDPOINT, *_FUNCTIONS, "AUTHENTICATE", "LIMIT", "LIMIT_STORAGE")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import URLPattern, path
 
 from animus.server.django.views import AnimusTokenView
 
 app_name = "animus"
-urlpatterns = [path("get-animus-token", AnimusTokenView.as_view(), name="token")]
+urlpatterns: list[URLPattern] = [path("get-animus-token", AnimusTokenView.as_view(), name="token")]

@@ -16,7 +16,7 @@ from animus.errors import ConfigurationError
 from animus.server.django.configuration import CONFIGURED, make_endpoint
 from animus.server.endpoint import EndpointAnswer, TokenEndpoint, unconfigured
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 @method_decorator(csrf_exempt, name="dispatch")

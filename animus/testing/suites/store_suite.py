@@ -39,9 +39,9 @@ class TokenStoreSuite:
         yield store
         close_it(store)
 
-    key = store_key("suite", "ada")
-    other_key = store_key("suite", "grace")
-    stored = StoredToken(
+    key: str = store_key("suite", "ada")
+    other_key: str = store_key("suite", "grace")
+    stored: StoredToken = StoredToken(
         "eyJhbGciOiJub25lIn0.eyJleHAiOjQxMDI0NDQ4MDB9.c3VpdGU",
         4102444800.0,
         -3.25,

@@ -6,6 +6,7 @@ Django is configured once in a process. What a test needs otherwise it overrides
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -27,7 +28,7 @@ def configure(**further: Any) -> None:
     if settings.configured:
         return
     folder = Path(tempfile.mkdtemp(prefix="django-site-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(_remove, folder, os.getpid())
     settings.configure(
         SECRET_KEY="signs the cookies of a test",
         ALLOWED_HOSTS=HOSTS,
@@ -54,6 +55,11 @@ def configure(**further: Any) -> None:
     call_command("migrate", verbosity=0)
     for name in ("ada", "bob"):
         get_user_model().objects.create_user(name, password=f"password of {name}")
+
+
+def _remove(folder: Path, owner: int) -> None:
+    if os.getpid() == owner:  # and no worker that was forked
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @csrf_exempt

@@ -36,4 +36,4 @@ def create(issuer: TokenIssuer, **options: Any) -> Flask:
 
 def from_environment() -> Flask:
     """Give the site for a server in a process of its own."""
-    return create(TokenIssuer(cache=os.environ.get("SITE_CACHE") or None), limit=None)  # type: ignore[arg-type]
+    return create(TokenIssuer(cache="organisation", store=os.environ.get("SITE_STORE")), limit=None)

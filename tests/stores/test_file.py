@@ -1,0 +1,424 @@
+"""Tokens in files: what is shared, what is refused, what survives."""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from animus import ConfigurationError
+from animus.stores import extra
+from animus.stores.file import FileTokenStore
+from animus.stores.folder import LARGEST, PrivateFolder
+from animus.stores.protocol import StoredToken, store_key
+from animus.testing import ManualClock
+from animus.testing.suites import TokenStoreSuite
+from tests.tokens.minting import SIGNATURE, mint
+
+posix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no owners and rights here")
+
+KEY = store_key("url:x", "u1")
+TOKEN = StoredToken(mint(4102444800.0), 4102444800.0, 1.5, 1000.0)
+
+
+class TestFileTokenStore(TokenStoreSuite):
+    """All that a store promises."""
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.folder = tmp_path / "tokens"
+
+    def make_store(self) -> FileTokenStore:
+        return FileTokenStore(self.folder)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "cache" / "tokens"
+
+
+@pytest.fixture
+def store(folder: Path) -> FileTokenStore:
+    return FileTokenStore(folder)
+
+
+def file_of(store: FileTokenStore, key: str = KEY) -> Path:
+    return store.folder / f"animus-{key}.json"
+
+
+# ---- the place -----------------------------------------------------------------------------------------
+
+
+def test_the_default_is_in_the_users_cache_and_nothing_is_made_before_it_is_needed() -> None:
+    store = FileTokenStore()
+    assert store.folder.parts[-2:] == ("animus", "tokens")
+    assert os.environ["HOME"] in str(store.folder)
+    assert store.load(KEY) is None
+    store.delete(KEY)
+    assert not store.folder.exists()
+
+
+def test_home_and_relative_places_are_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert FileTokenStore("here/tokens").folder == tmp_path / "here" / "tokens"
+    assert FileTokenStore("~/tokens").folder == Path(os.environ["HOME"]) / "tokens"
+    with pytest.raises(ConfigurationError, match="folder"):
+        FileTokenStore(" ")
+
+
+def test_what_is_missing_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extra, "find_spec", lambda name: None)
+    with pytest.raises(ConfigurationError, match=r"filelock.*animus-client\[file\]"):
+        FileTokenStore()
+
+
+@posix
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_folder_and_files_are_for_their_owner_alone(store: FileTokenStore, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        with store.lock(KEY, 0):
+            store.save(KEY, TOKEN)
+            store.save(KEY, TOKEN)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(store.folder.stat().st_mode) == 0o700
+    files = list(store.folder.iterdir())
+    assert len(files) == 2
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_any_key_makes_a_file_name(store: FileTokenStore) -> None:
+    for key in ("..", "../../etc/passwd", "a/b", "", "x" * 1000, "CON", "é", "\udc80", "UPPER" * 13):
+        store.save(key, StoredToken(f"token of {key[:9]!r}"))
+    for key in ("..", "../../etc/passwd", "a/b", "", "x" * 1000, "CON", "é", "\udc80", "UPPER" * 13):
+        loaded = store.load(key)
+        assert loaded is not None
+        assert loaded.value == f"token of {key[:9]!r}"
+    assert {path.parent for path in store.folder.parent.rglob("*.json")} == {store.folder}
+
+
+def test_one_file_for_each_key(store: FileTokenStore) -> None:
+    keys = [store_key("url:x", f"user {number}") for number in range(20)]
+    for key in keys:
+        store.save(key, TOKEN)
+    assert {path.name for path in store.folder.iterdir()} == {f"animus-{key}.json" for key in keys}
+
+
+def test_a_look_costs_the_same_with_ten_thousand(store: FileTokenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.save(KEY, TOKEN)
+    for number in range(10_000):
+        (store.folder / f"animus-{number:064x}.json").touch(0o600)
+    calls: list[str] = []
+    for name in ("open", "listdir", "scandir", "stat", "read", "fstat"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *args, _real=real, _name=name, **kwargs: calls.append(_name) or _real(*args, **kwargs))
+    assert store.load(KEY) == TOKEN
+    assert "listdir" not in calls
+    assert "scandir" not in calls
+    assert len(calls) <= 8
+    assert store.load("another") is None
+
+
+# ---- who may have a hand in it -------------------------------------------------------------------------
+
+
+@posix
+@pytest.mark.parametrize("mode", [0o750, 0o755, 0o701, 0o777])
+def test_a_folder_that_is_open_to_others_is_not_used(store: FileTokenStore, mode: int) -> None:
+    store.save(KEY, TOKEN)
+    content = file_of(store).read_bytes()
+    store.folder.chmod(mode)
+    for act in (lambda: store.load(KEY), lambda: store.save(KEY, StoredToken("x")), lambda: store.lock(KEY, 0).__enter__()):
+        with pytest.raises(PermissionError, match=rf"{store.folder} is open to others \(mode 0{mode:o}\); it should be 0700"):
+            act()
+    assert file_of(store).read_bytes() == content
+
+
+@posix
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])
+def test_a_file_that_is_open_to_others_is_not_believed_and_the_next_one_is_private(store: FileTokenStore, mode: int) -> None:
+    store.save(KEY, TOKEN)
+    file_of(store).chmod(mode)
+    with pytest.raises(PermissionError, match="open to others"):
+        store.load(KEY)
+    store.save(KEY, TOKEN)
+    assert store.load(KEY) == TOKEN
+    assert stat.S_IMODE(file_of(store).stat().st_mode) == 0o600
+
+
+@posix
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() != 0, reason="only root can give files away")
+def test_what_belongs_to_another_user_is_not_used(store: FileTokenStore) -> None:
+    store.save(KEY, TOKEN)
+    os.chown(file_of(store), 65534, -1)
+    with pytest.raises(PermissionError, match="a file in .* belongs to another user"):
+        store.load(KEY)
+    store.save(KEY, TOKEN)
+    assert store.load(KEY) == TOKEN
+    os.chown(store.folder, 65534, -1)
+    for act in (lambda: store.load(KEY), lambda: store.save(KEY, TOKEN), lambda: store.lock(KEY, 0).__enter__()):
+        with pytest.raises(PermissionError, match="belongs to another user"):
+            act()
+
+
+@posix
+def test_links_are_not_followed(store: FileTokenStore, tmp_path: Path) -> None:
+    store.save(KEY, TOKEN)
+    elsewhere = tmp_path / "precious"
+    elsewhere.write_bytes(file_of(store).read_bytes())
+    elsewhere.chmod(0o600)
+    file_of(store).unlink()
+    file_of(store).symlink_to(elsewhere)
+    with pytest.raises(PermissionError, match="links are not followed"):
+        store.load(KEY)
+    store.save(KEY, StoredToken("new"))
+    assert not file_of(store).is_symlink()
+    assert store.load(KEY) == StoredToken("new")
+    assert b"new" not in elsewhere.read_bytes()
+
+    lock = store.folder / f"animus-{KEY}.lock"
+    lock.symlink_to(elsewhere)
+    with pytest.raises(PermissionError, match="links are not followed"):
+        store.lock(KEY, 0).__enter__()
+
+
+@posix
+def test_a_folder_that_is_a_link_or_a_file_is_not_used(tmp_path: Path) -> None:
+    real = tmp_path / "real"
+    real.mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to(real)
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "file").touch()
+    for name in ("link", "dangling", "file"):
+        store = FileTokenStore(tmp_path / name)
+        with pytest.raises(PermissionError, match="link"):
+            store.save(KEY, TOKEN)
+    assert list(real.iterdir()) == []
+    assert not (tmp_path / "nowhere").exists()
+    FileTokenStore(tmp_path / "link" / "below").save(KEY, TOKEN)  # the way there is the user's own affair
+
+
+@posix
+def test_a_pipe_a_folder_and_a_socket_are_no_tokens_and_hold_nobody_up(store: FileTokenStore) -> None:
+    store.save("other", TOKEN)
+    os.mkfifo(file_of(store), 0o600)
+    with pytest.raises(PermissionError, match="no ordinary file"):
+        store.load(KEY)
+    file_of(store).unlink()
+    file_of(store).mkdir()
+    with pytest.raises(PermissionError, match="no ordinary file"):
+        store.load(KEY)
+    with pytest.raises(OSError, match=str(store.folder)):
+        store.save(KEY, TOKEN)
+    os.mkfifo(store.folder / f"animus-{KEY}.lock", 0o600)
+    with pytest.raises(PermissionError, match="no ordinary file"):
+        store.lock(KEY, 0).__enter__()
+
+
+# ---- damage --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"null", b"\xff\xfe\x00", b'{"value": 7}', b"\x00" * 4096, b"A picture of a cat", b"[" * 100_000])
+def test_a_damaged_or_foreign_file_is_replaced_by_the_next_token(store: FileTokenStore, content: bytes) -> None:
+    store.save(KEY, TOKEN)
+    file_of(store).write_bytes(content)
+    with pytest.raises(ValueError, match="damaged, or none of ours"):
+        store.load(KEY)
+    store.save(KEY, TOKEN)
+    assert store.load(KEY) == TOKEN
+
+
+def test_half_a_file_is_damaged_wherever_it_ends(store: FileTokenStore) -> None:
+    store.save(KEY, StoredToken("opaque", 2.0))
+    whole = file_of(store).read_bytes()
+    for length in range(len(whole)):
+        file_of(store).write_bytes(whole[:length])
+        with pytest.raises(ValueError, match="damaged"):
+            store.load(KEY)
+
+
+def test_a_huge_file_is_not_read_to_its_end(store: FileTokenStore) -> None:
+    store.save(KEY, TOKEN)
+    with file_of(store).open("wb") as file:
+        file.truncate(1 << 33)
+    with pytest.raises(ValueError, match="damaged"):
+        store.load(KEY)
+    assert LARGEST == 1 << 20
+
+
+def _run(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+
+
+_FULL = """
+import resource, sys
+from animus.stores.file import FileTokenStore
+from animus.stores.protocol import StoredToken
+store = FileTokenStore(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
+for _ in range(3):
+    try:
+        store.save(sys.argv[2], StoredToken("n" * 5000))
+    except OSError as error:
+        print(error)
+print(store.load(sys.argv[2]).value)
+"""
+
+
+@posix
+def test_a_full_disk_leaves_the_old_token_and_no_debris(store: FileTokenStore) -> None:
+    with store.lock(KEY, 0):
+        store.save(KEY, StoredToken("old"))
+    result = _run(_FULL, store.folder, KEY)
+    assert result.returncode == 0, result.stderr
+    *errors, value = result.stdout.splitlines()
+    assert value == "old"
+    assert len(errors) == 3
+    assert set(errors) == {f"[Errno 27] File too large: '{store.folder}'"}
+    assert len(list(store.folder.iterdir())) == 2
+
+
+_WRITES = """
+import sys
+from animus.stores.file import FileTokenStore
+from animus.stores.protocol import StoredToken
+store = FileTokenStore(sys.argv[1])
+number = 0
+print("writing", flush=True)
+while True:
+    number += 1
+    store.save(sys.argv[2], StoredToken(f"{number % 10}" * (1000 + number % 50_000), float(number)))
+"""
+
+
+@posix
+def test_kill_9_in_the_middle_of_writing_leaves_a_whole_token(store: FileTokenStore) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    for delay in (0.0, 0.003, 0.01, 0.02, 0.03):
+        writer = subprocess.Popen([sys.executable, "-c", _WRITES, store.folder, KEY], stdout=subprocess.PIPE, env=environment)
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"writing\n"
+        time.sleep(delay)
+        writer.kill()
+        writer.wait(20)
+        writer.stdout.close()
+        loaded = store.load(KEY)
+        assert loaded is None or (len(set(loaded.value)) == 1 and loaded.expires_at is not None)
+    store.save(KEY, TOKEN)
+    assert store.load(KEY) == TOKEN
+
+
+def test_what_a_killed_writer_left_and_old_files_go_and_nothing_else_does(store: FileTokenStore) -> None:
+    store.folder.mkdir(parents=True, mode=0o700)
+    now = time.time()
+    old = {f".animus-{KEY}.json.{'a' * 16}.tmp": 2 * 3600, f"animus-{'1' * 64}.json": 40 * 86400, f"animus-{'2' * 64}.lock": 40 * 86400}
+    kept = {
+        f".animus-{KEY}.json.{'b' * 16}.tmp": 60,
+        f"animus-{'3' * 64}.json": 20 * 86400,
+        f"animus-{'4' * 64}.lock": 20 * 86400,
+        "thesis.tex": 400 * 86400,
+        ".animus.tmp": 400 * 86400,
+        f"{'1' * 64}.json": 400 * 86400,
+        f".thesis.tex.{'a' * 16}.tmp": 400 * 86400,
+    }
+    for name, age in {**old, **kept}.items():
+        (store.folder / name).touch(0o600)
+        os.utime(store.folder / name, (now - age, now - age))
+    store.save(KEY, TOKEN)
+    assert {path.name for path in store.folder.iterdir()} == {*kept, f"animus-{KEY}.json"}
+    (store.folder / next(iter(old))).touch(0o600)
+    os.utime(store.folder / next(iter(old)), (0, 0))
+    store.save(KEY, TOKEN)  # once is enough for one process
+    assert (store.folder / next(iter(old))).exists()
+
+
+def test_a_folder_that_cannot_be_listed_is_written_to_all_the_same(store: FileTokenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: Any) -> Any:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    store.save(KEY, TOKEN)
+    assert store.load(KEY) == TOKEN
+
+
+# ---- locks ---------------------------------------------------------------------------------------------
+
+
+def test_the_lock_is_waited_for_by_the_clock(folder: Path) -> None:
+    clock = ManualClock()
+    store = FileTokenStore(folder, clock=clock)
+    with store.lock(KEY, 5), pytest.raises(TimeoutError), store.lock(KEY, 5):
+        pass
+    waits = [wait for wait in clock.waits if wait is not None]
+    assert sum(waits) == pytest.approx(5)
+    assert max(waits) <= 0.05
+    with store.lock(KEY, 0):
+        pass
+    assert store._descriptors == set()
+
+
+def test_a_lock_on_a_file_that_was_thrown_away_is_taken_anew(store: FileTokenStore) -> None:
+    real, thrown_away = PrivateFolder.open_to_lock, []
+
+    def open_to_lock(folder: PrivateFolder, name: str) -> int:
+        descriptor = real(folder, name)
+        if not thrown_away:
+            os.unlink(folder.path / name)
+            thrown_away.append(name)
+        return descriptor
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PrivateFolder, "open_to_lock", open_to_lock)
+        with store.lock(KEY, 5), pytest.raises(TimeoutError), FileTokenStore(store.folder, clock=ManualClock()).lock(KEY, 1):
+            pass
+    assert thrown_away
+    assert store._descriptors == set()
+
+
+# ---- secrets and travelling ----------------------------------------------------------------------------
+
+
+def test_it_travels_as_its_place(store: FileTokenStore) -> None:
+    store.save(KEY, TOKEN)
+    twin = pickle.loads(pickle.dumps(store))
+    assert twin.folder == store.folder
+    assert twin.load(KEY) == TOKEN
+    assert copy.copy(store) is copy.deepcopy(store) is store
+    assert SIGNATURE not in repr(store)
+
+
+def test_the_default_place_travels_as_the_default_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    data = pickle.dumps(FileTokenStore())
+    for name in ("HOME", "USERPROFILE", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    assert tmp_path in pickle.loads(data).folder.parents
+
+
+def test_on_a_system_without_owners_nothing_is_asked_about_them(monkeypatch: pytest.MonkeyPatch, store: FileTokenStore) -> None:
+    from animus.stores import folder
+
+    monkeypatch.setattr(folder, "_HAS_OWNERS", False)
+    monkeypatch.setattr(folder, "_BY_DESCRIPTOR", False)
+    monkeypatch.delattr(os, "geteuid", raising=False)
+    store.save(KEY, TOKEN)
+    store.folder.chmod(0o755)
+    assert store.load(KEY) == TOKEN
+    with store.lock(KEY, 0):
+        store.delete(KEY)
+    assert store.load(KEY) is None

@@ -1,0 +1,291 @@
+"""Processes that share a store ask the provider once, whatever happens to one of them."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from animus.errors import TokenSourceError
+from animus.refresh.manager import TokenManager
+from animus.sources.url import UrlTokenSource
+from animus.stores.file import FileTokenStore
+from animus.stores.protocol import StoredToken, TokenStore, store_key
+from animus.stores.redis import RedisTokenStore
+from tests.forking import Child, Gate, together
+from tests.refresh.sources import Caller
+from tests.sources.provider import Answer, Provider, serving
+from tests.tokens.minting import mint
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+
+MakeStore = Callable[[], TokenStore]
+
+
+@pytest.fixture(params=["file", "redis"])
+def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> MakeStore:
+    if request.param == "file":
+        return functools.partial(FileTokenStore, tmp_path / "tokens")
+    return functools.partial(RedisTokenStore, request.getfixturevalue("redis_url"), prefix=f"{secrets.token_hex(8)}:")
+
+
+class Counting:
+    """Answers a new token to each request."""
+
+    def __init__(self, provider: Provider, seconds: float = 0.0) -> None:
+        self.provider = provider
+        self.number = 0
+        self.lock = threading.Lock()
+        provider.script = [Answer(before=lambda: time.sleep(seconds))]
+        provider.next = self.next  # type: ignore[method-assign]
+
+    def next(self, asked: Any) -> Answer:
+        with self.lock:
+            self.provider.requests.append(asked)
+            self.number += 1
+            number = self.number
+        return Answer({"accessToken": mint(4102444800, sub=f"token {number}")}, before=self.provider.script[0].before)
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    with serving() as provider:
+        yield provider
+
+
+@contextlib.contextmanager
+def managing(provider: Provider, make_store: MakeStore, **settings: Any) -> Iterator[TokenManager]:
+    manager = TokenManager(UrlTokenSource(provider.url, timeout=10.0), store=make_store(), **settings)
+    try:
+        yield manager
+    finally:
+        manager.close()
+        close = getattr(manager.store, "close", None)
+        if close is not None:
+            close()
+
+
+def test_32_processes_ask_once(provider: Provider, make_store: MakeStore) -> None:
+    Counting(provider, 0.05)
+
+    def work() -> str:
+        with managing(provider, make_store) as manager:
+            return manager.token().value
+
+    tokens = together(32, work)
+    assert len(set(tokens)) == 1
+    assert len(provider.requests) == 1
+
+
+def test_32_processes_forked_from_one_that_has_the_client_ask_once(provider: Provider, make_store: MakeStore) -> None:
+    Counting(provider, 0.05)
+    with managing(provider, make_store) as manager:
+        tokens = together(32, lambda: manager.token().value)
+        assert len(set(tokens)) == 1
+        assert manager.token().value == tokens[0]
+    assert len(provider.requests) == 1
+
+
+def test_a_token_that_the_api_refused_is_replaced_once_for_all(provider: Provider, make_store: MakeStore) -> None:
+    Counting(provider, 0.02)
+    with managing(provider, make_store) as manager:
+        first = manager.token().value
+
+        def work() -> str:
+            assert manager.token().value == first
+            manager.invalidate(first)
+            return manager.token().value
+
+        tokens = together(16, work)
+        assert len(set(tokens)) == 1
+        assert tokens[0] != first
+    assert len(provider.requests) == 2
+
+
+def test_a_refused_token_is_left_to_nobody(provider: Provider, make_store: MakeStore) -> None:
+    Counting(provider)
+    with managing(provider, make_store) as manager:
+        refused = manager.token().value
+        provider.next = lambda asked: Answer("", status=401)  # type: ignore[method-assign]
+        manager.invalidate(refused)
+        with pytest.raises(TokenSourceError):
+            manager.token()
+        assert manager.store is not None
+        assert manager.store.load(store_key(manager.source.fingerprint, None)) is None
+        # but what a sibling has put there meanwhile is theirs
+        sibling = StoredToken(mint(4102444800, sub="sibling"), 4102444800.0)
+        manager.store.save(store_key(manager.source.fingerprint, None), sibling)
+        manager._failed = None
+        assert manager.token().value == sibling.value
+
+
+def test_identities_never_meet(provider: Provider, make_store: MakeStore) -> None:
+    Counting(provider)
+
+    def work() -> dict[str, str]:
+        found = {}
+        for user in ("ada", "grace"):
+            with managing(provider, make_store, identity=user) as manager:
+                found[user] = str(manager.token().value)
+        return found
+
+    seen = together(8, work)
+    assert all(found == seen[0] for found in seen)
+    assert seen[0]["ada"] != seen[0]["grace"]
+    assert len(provider.requests) == 2
+
+
+# ---- when one of them dies or hangs --------------------------------------------------------------------
+
+
+class Held:
+    """The first request is answered when the test says so; the others at once."""
+
+    def __init__(self, provider: Provider) -> None:
+        self.came, self.go_on = threading.Event(), threading.Event()
+        counting = Counting(provider)
+
+        def next_answer(asked: Any) -> Answer:
+            answer = counting.next(asked)
+            if counting.number == 1:
+                self.came.set()
+                answer.before = lambda: self.go_on.wait(30) and None
+            return answer
+
+        provider.next = next_answer  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def held(provider: Provider) -> Iterator[Held]:
+    held = Held(provider)
+    yield held
+    held.go_on.set()
+
+
+def test_kill_9_while_fetching_leaves_one_fetch_to_the_others(provider: Provider, make_store: MakeStore, held: Held) -> None:
+    def work() -> str:
+        with managing(provider, make_store) as manager:
+            return manager.token().value
+
+    holder = Child(work)
+    assert held.came.wait(20)
+    others = [Child(work) for _ in range(8)]
+    holder.kill(signal.SIGKILL)
+    assert holder.wait() == -signal.SIGKILL
+    assert len({other.result() for other in others}) == 1
+    assert len(provider.requests) == 2
+
+
+def test_a_killed_holder_whose_child_lives_on_keeps_nobody_out(provider: Provider, make_store: MakeStore, held: Held) -> None:
+    ready, done = Gate(), Gate()
+
+    def work() -> str:
+        with managing(provider, make_store) as manager:
+            fetching = Caller(manager.token)
+            assert held.came.wait(20) or time.sleep(0.3) is None  # the event is the parent's: here time must do
+            grandchild = os.fork()
+            if grandchild == 0:
+                done.pass_through()
+                os._exit(0)
+            ready.open()
+            fetching.join(30)
+            return "it was to be killed"
+
+    holder = Child(work)
+    os.close(ready.writing)
+    os.read(ready.reading, 1)
+    os.close(ready.reading)
+    assert held.came.wait(20)
+    holder.kill(signal.SIGKILL)
+    os.close(done.reading)
+    try:
+        with managing(provider, make_store) as manager:
+            began = time.monotonic()
+            assert manager.token().value
+            assert time.monotonic() - began < 4.9, "the lock was given up, not taken"
+    finally:
+        os.close(done.writing)
+        holder.wait()
+    assert len(provider.requests) == 2
+
+
+def test_a_waiter_leaves_by_its_own_deadline(provider: Provider, make_store: MakeStore, held: Held) -> None:
+    with managing(provider, make_store) as holder, managing(provider, make_store) as waiter:
+        fetching = Caller(holder.token)
+        assert held.came.wait(20)
+        with pytest.raises(TokenSourceError) as caught:
+            waiter.token(time.monotonic() + 0.05)
+        assert caught.value.reason == "timeout"
+        held.go_on.set()
+        assert waiter.token().value == fetching.finish().value
+    assert len(provider.requests) == 1
+
+
+def test_whoever_waits_takes_the_token_even_if_its_holder_never_lets_go(provider: Provider, make_store: MakeStore, held: Held) -> None:
+    with managing(provider, make_store) as manager:
+        assert manager.store is not None
+        key = store_key(manager.source.fingerprint, None)
+        with manager.store.lock(key, 0):
+            waiting = Caller(manager.token)
+            manager.store.save(key, StoredToken("stored by somebody", 4102444800.0))
+            assert waiting.finish().value == "stored by somebody"
+    assert provider.requests == []
+
+
+def test_a_holder_that_was_stopped_stops_nobody_for_ever(make_store: MakeStore, provider: Provider) -> None:
+    Counting(provider)
+    with managing(provider, make_store) as manager:
+        assert manager.store is not None
+        key, store = store_key(manager.source.fingerprint, None), manager.store
+        gate = Gate()
+
+        def hold() -> None:
+            with store.lock(key, 5):
+                gate.open()
+                time.sleep(60)
+
+        holder = Child(hold)
+        os.close(gate.writing)
+        os.read(gate.reading, 1)
+        os.close(gate.reading)
+        holder.kill(signal.SIGSTOP)
+        try:
+            manager.source.timeout = 1.0  # type: ignore[attr-defined]
+            quick = TokenManager(UrlTokenSource(provider.url, timeout=1.0), store=store)
+            assert quick.token().value
+            quick.close()
+        finally:
+            holder.kill(signal.SIGKILL)
+            holder.wait()
+
+
+def test_a_child_that_was_forked_under_the_lock_does_not_end_it(make_store: MakeStore) -> None:
+    store, sibling = make_store(), make_store()
+    with store.lock("key", 5):
+        context = store.lock("other", 5)
+        context.__enter__()
+
+        def leave() -> None:
+            context.__exit__(None, None, None)
+            with pytest.raises(TimeoutError), sibling.lock("other", 0):
+                pass
+
+        Child(leave).result()
+        with pytest.raises(TimeoutError), sibling.lock("other", 0):
+            pass
+        context.__exit__(None, None, None)
+        with sibling.lock("other", 0):
+            pass
+    for each in (store, sibling):
+        close = getattr(each, "close", None)
+        if close is not None:
+            close()
