@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from benchmarks import wire
 from benchmarks.calling import client_of
 from benchmarks.measure import Client, Group, Row, of
 from benchmarks.tokens import net_nanoseconds
 from benchmarks.worker import Place, Sample
-from benchmarks import wire
 
 
 def _net_of(work: Callable[[], object], inner: Callable[[], object], count: int) -> float:

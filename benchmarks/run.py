@@ -9,17 +9,8 @@ missed, 2 if a group was void twice.
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
-import time
-from collections.abc import Sequence
-from pathlib import Path
-
-from benchmarks import calling, emitting, limits, lasting, starting, streaming, threading_, tls, tokens
-from benchmarks.measure import Group, Result, run_group
-from benchmarks.processes import loopback, machine, pin
-from benchmarks.report import Report
+from benchmarks import calling, emitting, lasting, limits, starting, streaming, threading_, tls, tokens
+from benchmarks.measure import Group
 
 _ALL = (calling, streaming, starting, tokens, emitting, threading_, tls, limits)
 

@@ -22,7 +22,7 @@ import json
 import ssl
 from collections import Counter
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from benchmarks import wire
@@ -41,7 +41,7 @@ def _stream_answer(pieces: list[bytes]) -> bytes:
     return _EVENTS + b"Transfer-Encoding: chunked\r\n\r\n" + b"".join(map(wire.chunked, pieces)) + b"0\r\n\r\n"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _static(kind: str, count: int) -> bytes:
     """Give a whole answer of the kinds that are sent at once."""
     if kind in ("plain", "slow", "once", "rich", "cookie"):

@@ -320,7 +320,10 @@ GROUPS = [
     Group(
         "first frame",
         __name__,
-        [Client("animus", "first_frame", options={"kind": "closing-25-20"}), Client("requests iter_lines", "first_line", options={"kind": "closing-25-20"})],
+        [
+            Client("animus", "first_frame", options={"kind": "closing-25-20"}),
+            Client("requests iter_lines", "first_line", options={"kind": "closing-25-20"}),
+        ],
         [Row("10", "first frame of a body that ends with its connection, a frame each 20 ms", of("animus", "first"), 40, 25, unit="ms")],
         1,
         9,

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from requests.adapters import HTTPAdapter
 from requests.utils import select_proxy
@@ -37,7 +37,7 @@ class _Guarded:
 
     sock: Any
     timeout: float | None
-    response_class = AnswerHead
+    response_class: Any = AnswerHead
     _guard: Guard | None = None
     _held: bytes | None = None
 
@@ -103,7 +103,7 @@ class SocketOf:
     __slots__ = ("sock",)
 
     def __init__(self, sock: Any) -> None:
-        self.sock = sock
+        self.sock: Any = sock
 
 
 def _own_class(seen: type) -> Any:
@@ -111,11 +111,17 @@ def _own_class(seen: type) -> Any:
     return next(cls for cls in seen.__mro__ if cls.__module__ == _URLLIB3)
 
 
-class GuardedHTTPConnection(_Guarded, _own_class(HTTPConnection)):  # type: ignore[misc]
+if TYPE_CHECKING:
+    from urllib3.connection import HTTPConnection as _Plain, HTTPSConnection as _Tls
+else:
+    _Plain, _Tls = _own_class(HTTPConnection), _own_class(HTTPSConnection)
+
+
+class GuardedHTTPConnection(_Guarded, _Plain):
     """A plain connection with a guard."""
 
 
-class GuardedHTTPSConnection(_Guarded, _own_class(HTTPSConnection)):  # type: ignore[misc]
+class GuardedHTTPSConnection(_Guarded, _Tls):
     """A TLS connection with a guard."""
 
     _double: socket.socket | None = None
@@ -236,6 +242,6 @@ class AnimusAdapter(HTTPAdapter):
 
     def _reset_after_fork(self) -> None:
         # not close(): shutting a TLS connection here would write to the parent's stream (psf/requests#1906)
-        self.proxy_manager = {}
+        self.proxy_manager.clear()
         self._routes = Routes()
         self.init_poolmanager(self._pool_connections, self._pool_maxsize, block=self._pool_block)

@@ -71,4 +71,4 @@ def _answer_class() -> type[http.client.HTTPResponse]:
     return type("AnswerHead", (standard,), {"__doc__": "An answer whose head is read by read_head().", "begin": begin})
 
 
-AnswerHead = _answer_class()
+AnswerHead: type[http.client.HTTPResponse] = _answer_class()

@@ -18,7 +18,7 @@ from animus.errors import ApiError, class_for_status
 from animus.http.failure import without_authorization
 from animus.http.retry_after import retry_after
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 _PIECE = 65536
 _LONGEST_TEXT = 200
 _LONGEST_BODY = 8192

@@ -36,7 +36,7 @@ class KeyringTokenStore:
 
     def __init__(self, service: str = "animus-client", *, clock: Clock = SYSTEM_CLOCK) -> None:
         require("keyring", extra="keyring", store="keyring")
-        self.service = _check.text("service", service)
+        self.service: str = _check.text("service", service)
         self._clock = clock
         self._locks = FileTokenStore(clock=clock)
 

@@ -102,14 +102,15 @@ class AnimusSession(requests.Session):
         rng: random.Random | None = None,
     ) -> None:
         super().__init__()
-        self.base_url = base_url.rstrip("/")
-        self.timeouts = timeouts or Timeouts()
-        self.retry = retry or RetryPolicy()
+        self.base_url: str = base_url.rstrip("/")
+        self.timeouts: Timeouts = timeouts or Timeouts()
+        self.retry: RetryPolicy = retry or RetryPolicy()
         self._manager = manager
         self._extra_origins = extra_origins
         self.headers["User-Agent"] = f"animus-client/{__version__} {self.headers['User-Agent']}"
         self.cookies.set_policy(SendOnlyPolicy())
-        self.auth = BearerAuth(manager, frozenset(map(origin_of, (self.base_url, *extra_origins))))
+        # not an assignment, which a type checker would take for a narrower declaration than requests' own
+        self.__dict__["auth"] = BearerAuth(manager, frozenset(map(origin_of, (self.base_url, *extra_origins))))
         self.mount("https://", AnimusAdapter())
         self.mount("http://", AnimusAdapter())
         self._wire(

@@ -48,7 +48,8 @@ def waitress_serving(application: Any, *, threads: int = 8, **adjustments: Any) 
     try:
         yield f"http://127.0.0.1:{server.effective_port}"
     finally:
-        server.trigger.pull_trigger(lambda: wasyncore.close_all(sockets))
+        with contextlib.suppress(OSError):  # a loop that is awake runs it, and closes the trigger, before it is pulled
+            server.trigger.pull_trigger(lambda: wasyncore.close_all(sockets))
         loop.join(10)
         server.task_dispatcher.shutdown()
 

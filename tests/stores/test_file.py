@@ -57,10 +57,13 @@ def file_of(store: FileTokenStore, key: str = KEY) -> Path:
 # ---- the place -----------------------------------------------------------------------------------------
 
 
-def test_the_default_is_in_the_users_cache_and_nothing_is_made_before_it_is_needed() -> None:
+def test_the_default_is_in_the_users_cache_and_nothing_is_made_before_it_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     store = FileTokenStore()
     assert store.folder.parts[-2:] == ("animus", "tokens")
-    assert os.environ["HOME"] in str(store.folder)
+    assert str(tmp_path) in str(store.folder)
     assert store.load(KEY) is None
     store.delete(KEY)
     assert not store.folder.exists()
@@ -160,7 +163,7 @@ def test_a_file_that_is_open_to_others_is_not_believed_and_the_next_one_is_priva
 def test_what_belongs_to_another_user_is_not_used(store: FileTokenStore) -> None:
     store.save(KEY, TOKEN)
     os.chown(file_of(store), 65534, -1)
-    with pytest.raises(PermissionError, match="a file in .* belongs to another user"):
+    with pytest.raises(PermissionError, match=r"a file in .* belongs to another user"):
         store.load(KEY)
     store.save(KEY, TOKEN)
     assert store.load(KEY) == TOKEN
@@ -227,7 +230,9 @@ def test_a_pipe_a_folder_and_a_socket_are_no_tokens_and_hold_nobody_up(store: Fi
 # ---- damage --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"null", b"\xff\xfe\x00", b'{"value": 7}', b"\x00" * 4096, b"A picture of a cat", b"[" * 100_000])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"null", b"\xff\xfe\x00", b'{"value": 7}', b"\x00" * 4096, b"A picture of a cat", b"[" * 100_000]
+)
 def test_a_damaged_or_foreign_file_is_replaced_by_the_next_token(store: FileTokenStore, content: bytes) -> None:
     store.save(KEY, TOKEN)
     file_of(store).write_bytes(content)

@@ -115,7 +115,9 @@ def test_a_machine_without_a_keyring_is_said_once_and_done_without(caplog: pytes
 
 def test_nothing_is_imported_or_asked_before_it_is_needed() -> None:
     code = "import sys; from animus import KeyringTokenStore; KeyringTokenStore(); assert 'keyring' not in sys.modules"
-    result = subprocess.run([sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {code}"], capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {code}"], capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, result.stderr
 
 

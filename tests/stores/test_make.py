@@ -54,7 +54,10 @@ def test_nothing_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert as_token_store("memory") is None
 
 
-@pytest.mark.parametrize("value", ["", "files", "file:", "file: ", "redis:", "redis", "keyring:x", "memory:", "/srv/tokens", "s3cret:password", 7, [], Path("/x")])
+@pytest.mark.parametrize(
+    "value",
+    ["", "files", "file:", "file: ", "redis:", "redis", "keyring:x", "memory:", "/srv/tokens", "s3cret:password", 7, [], Path("/x")],
+)
 def test_anything_else_is_refused_and_not_shown(value: Any) -> None:
     with pytest.raises(ConfigurationError, match="token_store") as caught:
         as_token_store(value)

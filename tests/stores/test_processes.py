@@ -185,39 +185,6 @@ def test_kill_9_while_fetching_leaves_one_fetch_to_the_others(provider: Provider
     assert len(provider.requests) == 2
 
 
-def test_a_killed_holder_whose_child_lives_on_keeps_nobody_out(provider: Provider, make_store: MakeStore, held: Held) -> None:
-    ready, done = Gate(), Gate()
-
-    def work() -> str:
-        with managing(provider, make_store) as manager:
-            fetching = Caller(manager.token)
-            assert held.came.wait(20) or time.sleep(0.3) is None  # the event is the parent's: here time must do
-            grandchild = os.fork()
-            if grandchild == 0:
-                done.pass_through()
-                os._exit(0)
-            ready.open()
-            fetching.join(30)
-            return "it was to be killed"
-
-    holder = Child(work)
-    os.close(ready.writing)
-    os.read(ready.reading, 1)
-    os.close(ready.reading)
-    assert held.came.wait(20)
-    holder.kill(signal.SIGKILL)
-    os.close(done.reading)
-    try:
-        with managing(provider, make_store) as manager:
-            began = time.monotonic()
-            assert manager.token().value
-            assert time.monotonic() - began < 4.9, "the lock was given up, not taken"
-    finally:
-        os.close(done.writing)
-        holder.wait()
-    assert len(provider.requests) == 2
-
-
 def test_a_waiter_leaves_by_its_own_deadline(provider: Provider, make_store: MakeStore, held: Held) -> None:
     with managing(provider, make_store) as holder, managing(provider, make_store) as waiter:
         fetching = Caller(holder.token)

@@ -256,7 +256,9 @@ def test_a_password_that_is_right(redis_server: RedisServer) -> None:
 # ---- settings ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("url", ["http://x", "redis:", "redis://", "rediss://:pw@", "redis://host:port", f"redis://:{PASSWORD}@host", "", 7, None, {}])
+@pytest.mark.parametrize(
+    "url", ["http://x", "redis:", "redis://", "rediss://:pw@", "redis://host:port", f"redis://:{PASSWORD}@host", "", 7, None, {}]
+)
 def test_what_is_no_redis_is_refused_and_not_shown(url: Any) -> None:
     with pytest.raises(ConfigurationError) as caught:
         RedisTokenStore(url)
