@@ -56,7 +56,8 @@ def _entry_point(name: str) -> EntryPoint:
             "For a fixed token write StaticTokenSource(token), for an API key ApiKeyTokenSource(key)",
         )
     points = list(found.values())
-    if points[0] in BUILT_IN or len(points) == 1:
+    # by identity: on Python 3.10 entry points of two kinds (with the backport's) cannot be compared
+    if len(points) == 1 or any(points[0] is own for own in BUILT_IN):
         return points[0]
     packages = " and ".join(sorted(_package(point) for point in points))
     raise ConfigurationError(f"the token source {name!r} is in several packages: {packages}", hint="Uninstall all but one of them")
