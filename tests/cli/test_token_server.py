@@ -63,7 +63,8 @@ def test_tokens_are_handed_out_until_a_signal(emulator: Emulator, users: str, nu
     assert [answer.status_code for answer in (*answers, nobody)] == [200, 200, 429, 413]
     assert answers[0].headers["Access-Control-Allow-Origin"] == "https://app.example.com"
     assert "Server" not in answers[0].headers or "waitress" not in answers[0].headers["Server"]
-    assert (process.returncode, err) == (0, "")
+    told = [line for line in err.splitlines() if not line.startswith("Task queue depth")]  # waitress, on a busy machine
+    assert (process.returncode, told) == (0, [])
     assert out.splitlines() == [
         "token_issued fetched 'ada' 127.0.0.1",
         "token_issued fetched 'ada' 127.0.0.1",
