@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     )
     from animus.conversation.chat import Conversation as Conversation
     from animus.conversation.history import ChatHistory as ChatHistory
+    from animus.conversation.messages import ChatMessage as ChatMessage
     from animus.conversation.reply import Reply as Reply
     from animus.errors import (
         AnimusError as AnimusError,
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
         ChatCompletion as ChatCompletion,
         ChatCompletionChunk as ChatCompletionChunk,
     )
+    from animus.models.media import MediaAnalysis as MediaAnalysis
+    from animus.resources.images import GeneratedImage as GeneratedImage
     from animus.sources.apikey import ApiKeyTokenSource as ApiKeyTokenSource
     from animus.sources.chain import ChainTokenSource as ChainTokenSource
     from animus.sources.command import CommandTokenSource as CommandTokenSource
@@ -89,6 +92,7 @@ else:
         "animus.config": ("ChatConfig", "TurnConfig", "VisionConfig"),
         "animus.conversation.chat": ("Conversation",),
         "animus.conversation.history": ("ChatHistory",),
+        "animus.conversation.messages": ("ChatMessage",),
         "animus.conversation.reply": ("Reply",),
         "animus.errors": (
             "AnimusError",
@@ -121,6 +125,8 @@ else:
         ),
         "animus.http.timeouts": ("Timeouts",),
         "animus.models.chat": ("ChatCompletion", "ChatCompletionChunk"),
+        "animus.models.media": ("MediaAnalysis",),
+        "animus.resources.images": ("GeneratedImage",),
         "animus.sources.apikey": ("ApiKeyTokenSource",),
         "animus.sources.chain": ("ChainTokenSource",),
         "animus.sources.command": ("CommandTokenSource",),

@@ -1,1 +1,1 @@
-"""The command line: ``animus ask``, ``animus demo``, ``animus emulator``."""
+"""The command line: ``animus ask``, ``chat``, ``demo``, ``emulator``, ``token-server``."""

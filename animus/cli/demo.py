@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 from rich.console import Console
 
-from animus.cli.ask import DEFAULT_MODEL, DEFAULT_SYSTEM_MESSAGE, show
 from animus.cli.failures import reported
 from animus.cli.heard import Heard
 from animus.cli.needs import emulator_package
+from animus.cli.options import DEFAULT_MODEL, DEFAULT_SYSTEM_MESSAGE
+from animus.cli.screen import Screen
 from animus.cli.terminal import write
 
+if TYPE_CHECKING:
+    from animus.conversation.chat import Conversation
+
 _MESSAGE = "Tell me something about the sea."
+
+
+def get_tide(harbour: str) -> dict[str, Any]:
+    """Give the next high tide.
+
+    Args:
+        harbour: Where.
+    """
+    return {"harbour": harbour, "high_tide": "18:42", "metres": 3.4}
 
 
 @click.command()
@@ -19,21 +34,20 @@ _MESSAGE = "Tell me something about the sea."
 @click.option(
     "--pace",
     metavar="SECONDS",
-    type=click.FloatRange(min=0),
+    type=click.FloatRange(min=0, max=2),
     default=0.03,
     show_default=True,
-    help="Between the pieces of a streamed reply, so that one sees it arrive.",
+    help="Between the pieces of a streamed reply, so that one sees it arrive; turns take ten times as long.",
 )
 @reported
 def demo(text: tuple[str, ...], pace: float) -> int:
     """Show the main job against an emulator on this machine; TEXT is your own message.
 
-    A token from a provider URL, a streamed reply, a whole one, a token that is revoked and replaced, and what the events
-    said. Needs no account and no network.
+    A token from a provider URL, a streamed reply, a whole one, turns, an image, a tool, a token that is revoked and replaced,
+    and what the events said. Needs no account and no network.
     """
     from animus.client import AnimusClient
 
-    message = " ".join(text) or _MESSAGE
     console = Console(highlight=False)
     with (
         emulator_package().Emulator(chunk_delay=pace) as emulator,
@@ -44,29 +58,60 @@ def demo(text: tuple[str, ...], pace: float) -> int:
         ) as client,
     ):
         heard = Heard(client)
-        write(f"The API is {emulator.api_base_url}, tokens come from {emulator.token_url}\n\n")
-
-        console.print("[bold]1. A streamed reply, printed as it arrives[/]")
-        write(f"> {message}\n")
-        show(client, message)
-
-        console.print("\n[bold]2. A whole reply, of the same conversation[/]")
-        write("> And in one sentence?\n")
-        write(client.chat.send("And in one sentence?", stream=False).text + "\n")
-
-        console.print("\n[bold]3. The token is revoked, and the next message does not notice[/]")
+        write(f"The API is {emulator.api_base_url}, tokens come from {emulator.token_url}\n")
+        show = _Show(console, client.chat)
+        show.part("A streamed reply, printed as it arrives", " ".join(text) or _MESSAGE)
+        show.whole("A whole reply, of the same conversation", "And in one sentence?")
+        turns = {"max_turns": 4, "min_delay": 5 * pace, "max_delay": 15 * pace, "follow_up_delay": 10 * pace}
+        show.part("Turns, said like a person types, and a follow-up", "Tell me a story.", auto_turn=turns)
+        show.image("An image that the reply promises", "Draw a lighthouse at dusk.")
+        show.part("A Python function as a tool", "When is the next high tide at Lisbon?", tools=[get_tide])
         emulator.revoke_tokens()
-        write("> Are you still there?\n")
-        show(client, "Are you still there?")
-
-        console.print("\n[bold]4. What the events said[/]")
-        console.print(heard.table(console.width))
+        show.part("The token is revoked, and the next message does not notice", "Are you still there?")
+        show.title("What the events said")
+        write("\n".join(heard.table(console.width)) + "\n")
         return _verdict(console, heard)
 
 
+class _Show:
+    """Shows parts with numbers, each a message and what comes of it."""
+
+    def __init__(self, console: Console, conversation: Conversation) -> None:
+        self._console = console
+        self._conversation = conversation
+        self._number = 0
+
+    def title(self, title: str) -> None:
+        self._number += 1
+        self._console.print(f"\n[bold]{self._number}. {title}[/]")
+
+    def part(self, title: str, message: str, **options: Any) -> None:
+        self.title(title)
+        write(f"> {message}\n")
+        Screen().follow(self._conversation.stream(message, **options))
+
+    def whole(self, title: str, message: str) -> None:
+        self.title(title)
+        write(f"> {message}\n")
+        write(self._conversation.send(message, stream=False).text + "\n")
+
+    def image(self, title: str, message: str) -> None:
+        self.title(title)
+        write(f"> {message}\n")
+        reply = self._conversation.send(message, check_image_generation=True)
+        write(reply.text + "\n")
+        for image in reply.images:
+            write(f"{image.url} ({len(image.fetch())} bytes of PNG)\n")
+
+
 def _verdict(console: Console, heard: Heard) -> int:
-    fetched = len(heard.named("token_refreshed"))
-    refused = sum(getattr(event, "status", None) == 401 for event in heard.named("request_complete"))
-    answered = len(heard.named("message_complete"))
-    console.print(f"\n{answered} replies, {fetched} tokens fetched, {refused} request refused with 401 and repeated")
-    return 0 if (answered, fetched, refused) == (3, 2, 1) else 1
+    counts = [
+        (len(heard.named("message_complete")), 10, "messages said"),
+        (sum(getattr(event, "turn_index", None) is not None for event in heard.named("message_complete")), 3, "of them turns"),
+        (len(heard.named("image_generation_complete")), 1, "image made"),
+        (len(heard.named("tool_call_complete")), 1, "tool called"),
+        (len(heard.named("token_refreshed")), 2, "tokens fetched"),
+        (sum(getattr(event, "status", None) == 401 for event in heard.named("request_complete")), 1, "request refused and repeated"),
+    ]
+    console.print("\n" + ", ".join(f"{count} {what}" for count, _, what in counts), soft_wrap=True)
+    return 0 if all(count == expected for count, expected, _ in counts) else 1

@@ -14,6 +14,7 @@ import click
 
 from animus import errors
 from animus._secret import scrub
+from animus.cli.terminal import harmless
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 PIPE_CLOSED = 141  # 128 + SIGPIPE
@@ -49,8 +50,8 @@ def exit_code(error: BaseException) -> int:
 
 
 def one_line(error: BaseException) -> str:
-    """Give an exception as one line: what happened, the details, the hint."""
-    return f"{type(error).__name__}: {' '.join(scrub(str(error)).split())}"
+    """Give an exception as one line: what happened, the details, the hint; harmless, as much of it comes from elsewhere."""
+    return harmless(f"{type(error).__name__}: {' '.join(scrub(str(error)).split())}")
 
 
 def as_mapping(error: BaseException) -> dict[str, Any]:

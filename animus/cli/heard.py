@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from itertools import groupby
 from typing import TYPE_CHECKING
-
-from rich.table import Table
-from rich.text import Text
 
 from animus._clock import SYSTEM_CLOCK, Clock
 from animus.cli.terminal import harmless
@@ -16,9 +14,9 @@ from animus.events import SIGNALS, Event
 if TYPE_CHECKING:
     from animus.client import AnimusClient
 
-_BEFORE = 30  # characters of the other columns
-_PIECES = {"message_tokens", "message_progress"}
-_ALWAYS_THE_SAME = {"chat_id", "conversation_id", "message_type", "source"}
+_NAMES = len("image_generation_complete")
+_NOT_SHOWN = {"request_start", "message_progress"}  # the events beside them say more
+_ALWAYS_THE_SAME = {"chat_id", "conversation_id", "source"}
 _NEEDS_NO_NAME = {"content", "method", "path"}
 
 
@@ -39,29 +37,20 @@ class Heard:
         """Give the events of that name."""
         return [event for _, event in self.events if event.name == name]
 
-    def table(self, width: int) -> Table:
-        """Give all as a table of ``width`` characters; the pieces of one stream are one line for each name."""
-        room = max(width - _BEFORE, 20)
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        table.add_column("ms", justify="right")
-        table.add_column("event")
-        table.add_column("what it said")
-        for _, run in groupby(self.events, key=_row_of):
-            by_name: dict[str, list[tuple[float, Event]]] = {}
-            for when, event in run:
-                by_name.setdefault(event.name, []).append((when, event))
-            for name, alike in by_name.items():
-                times = f" ×{len(alike)}" if len(alike) > 1 else ""
-                table.add_row(f"{alike[0][0] * 1000:.0f}", name + times, Text(_cut(said(alike[-1][1]), room)))
-        return table
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
+    def table(self, width: int) -> Iterator[str]:
+        """Give them as lines of at most ``width`` characters; the pieces of one stream share a line."""
+        yield f"{'ms':>6}  {'event':{_NAMES}}  what it said"
+        shown = [entry for entry in self.events if entry[1].name not in _NOT_SHOWN]
+        for _, run in groupby(shown, key=_row_of):
+            alike = list(run)
+            when, event = alike[0]
+            name = event.name if len(alike) == 1 else f"{event.name} ×{len(alike)}"
+            line = f"{when * 1000:6.0f}  {name:{_NAMES}}  {said(event)}"
+            yield line if len(line) <= width else f"{line[: width - 1]}…"
 
 
 def _row_of(entry: tuple[float, Event]) -> object:
-    return "pieces" if entry[1].name in _PIECES else id(entry[1])
+    return "pieces" if entry[1].name == "message_tokens" else id(entry[1])
 
 
 def said(event: Event) -> str:

@@ -13,6 +13,7 @@ from typing import Any, overload
 from animus import _fork
 from animus._atomic import write_atomically
 from animus._clock import SYSTEM_CLOCK, Clock
+from animus.conversation.display import shown_as_html
 from animus.conversation.messages import CONTINUE, ChatMessage, now_text, read_messages, read_stored
 from animus.errors import ConfigurationError
 
@@ -75,6 +76,9 @@ class ChatHistory(Sequence[ChatMessage]):
 
     def __repr__(self) -> str:
         return f"<ChatHistory of {len(self)} messages, room for {self._size}>"
+
+    def _repr_html_(self) -> str:
+        return shown_as_html(list(self))
 
     def to_list(self) -> list[dict[str, Any]]:
         """Give all messages as mappings; a copy, free to be changed."""
@@ -238,12 +242,12 @@ class ChatHistory(Sequence[ChatMessage]):
         """
         try:
             document = json.loads(Path(path).read_bytes())
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{path} is not a saved history: it is not JSON ({error})") from None
         if not isinstance(document, Mapping) or document.get("format") != _FORMAT:
             raise ValueError(f"{path} is not a saved history")
         version = document.get("version")
-        if not isinstance(version, int) or version > _VERSION:
+        if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= _VERSION:
             raise ValueError(f"{path} was saved in version {version!r} of the format; this package reads up to {_VERSION}")
         room = document.get("size") if size is None else size
         if isinstance(room, bool) or not isinstance(room, int) or room < 0:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from animus._markdown import image_markdown, without_html
 from animus.models.chat import ChatCompletion
 
 
@@ -45,7 +46,7 @@ class Reply:
         return self.text
 
     def _repr_markdown_(self) -> str:
-        parts = [self.text] if self.text else []
-        parts += [f"![image]({image})" for image in self.images]
-        parts += [f"> {violation}" for violation in self.compliance_violations]
+        parts = [without_html(self.text)] if self.text else []
+        parts += [image_markdown(str(image), "image") for image in self.images]
+        parts += [without_html(f"> {violation}") for violation in self.compliance_violations]
         return "\n\n".join(parts)

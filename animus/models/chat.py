@@ -11,6 +11,7 @@ from typing import Any, ClassVar, TypeVar
 import msgspec
 from msgspec.structs import force_setattr
 
+from animus._markdown import without_html
 from animus.models.answer import Answer, HttpInfo, Origin, ShapeError, Wire, loads, short
 from animus.models.lenient import read
 
@@ -244,7 +245,7 @@ class ChatCompletion(Answer, frozen=True, kw_only=True, gc=False):
         parts = [_markdown(choice, alone=len(self.choices) == 1) for choice in self.choices]
         if self.compliance_violations:
             parts.append(f"*Compliance violations: {', '.join(self.compliance_violations)}*")
-        return "\n\n".join(parts) or "*(no answer)*"
+        return without_html("\n\n".join(parts)) or "*(no answer)*"
 
 
 class ChatCompletionChunk(Wire, frozen=True, kw_only=True, gc=False):

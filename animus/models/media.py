@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import force_setattr
 
+from animus._markdown import without_html
 from animus.models.answer import Answer, HttpInfo, Origin, Wire, loads, short
 from animus.models.jobs import Outcome, outcome_of
 from animus.models.lenient import read
@@ -29,7 +30,7 @@ class MediaMetadata(Wire, frozen=True, kw_only=True, gc=False):
 
     def _repr_markdown_(self) -> str:
         """What a notebook shows."""
-        return _table([self]) or "*(nothing found)*"
+        return without_html(_table([self])) or "*(nothing found)*"
 
 
 class SceneMetadata(MediaMetadata, frozen=True, kw_only=True, gc=False):
@@ -117,7 +118,7 @@ class MediaAnalysis(Answer, frozen=True, kw_only=True, gc=False):
         percent = "" if self.percent_complete is None else f", {self.percent_complete:g} %"
         heading = f"**Video analysis** `{self.job_id}`: {self.status or 'no status'}{percent}" if self.job_id is not None else ""
         table = _table(list(self._parts()))
-        return "\n\n".join(part for part in (heading, table) if part) or "*(nothing found)*"
+        return without_html("\n\n".join(part for part in (heading, table) if part)) or "*(nothing found)*"
 
 
 _ANALYSIS = msgspec.json.Decoder(MediaAnalysis)

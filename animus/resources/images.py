@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from animus._atomic import write_atomically
+from animus._markdown import image_markdown
 from animus._secret import scrub, scrub_deep, shape_of
 from animus.errors import ResponseDecodeError
 from animus.http.status import body_text
@@ -82,7 +83,7 @@ class GeneratedImage:
         return f'<img src="{html.escape(self.url, quote=True)}" alt="{html.escape(self.prompt, quote=True)}">'
 
     def _repr_markdown_(self) -> str:
-        return f"![{self.prompt}]({self.url})"
+        return image_markdown(self.url, self.prompt)
 
 
 def checked_prompt(prompt: object, input_image_url: object) -> None:
