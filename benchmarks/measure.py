@@ -58,6 +58,7 @@ class Row:
         exact: No tolerance, and the worst round counts: it is no time.
         peer: Compares with somebody whose speed is not ours: published, and fails nothing.
         unit: Of the number; none for ratios.
+        open: Why the gate is not held yet, where that is known: shown as missed, and fails nothing until it is held.
     """
 
     number: str
@@ -70,6 +71,7 @@ class Row:
     exact: bool = False
     peer: bool = False
     unit: str = ""
+    open: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class Group:
         twins: Client and twin, and the number that has to be alike; None where nothing is timed.
         shown: The number that the table of clients shows, and the client it is compared with.
         unit: What ``shown`` is.
+        quick_rounds: How many rounds are enough for a quick look.
     """
 
     name: str
@@ -94,6 +97,7 @@ class Group:
     twins: tuple[str, str, str] | None = None
     shown: tuple[str, str] | None = None
     unit: str = "us of CPU per call"
+    quick_rounds: int = 5
 
 
 @dataclass(frozen=True)

@@ -85,12 +85,13 @@ def frames(count: int, *, end: bytes = b"\n") -> list[bytes]:
 
 def anthropic_frames(count: int) -> list[bytes]:
     """Give as many frames of text in the form that ``anthropic`` reads."""
-    start = {"type": "message_start", "message": {**json.loads(anthropic_reply()), "content": [], "stop_reason": None}}
-    block = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
-    empty = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": ""}}
+    start: dict[str, Any] = {"type": "message_start", "message": {**json.loads(anthropic_reply()), "content": [], "stop_reason": None}}
+    block: dict[str, Any] = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    empty: dict[str, Any] = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": ""}}
     room = FRAME_BYTES - len(_named(empty))
     deltas = [{**empty, "delta": {"type": "text_delta", "text": f"word {number} ".ljust(room, "x")}} for number in range(count)]
-    stop = {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {"output_tokens": count}}
+    why = {"stop_reason": "end_turn", "stop_sequence": None}
+    stop: dict[str, Any] = {"type": "message_delta", "delta": why, "usage": {"output_tokens": count}}
     return [_named(event) for event in (start, block, *deltas, {"type": "content_block_stop", "index": 0}, stop, {"type": "message_stop"})]
 
 
