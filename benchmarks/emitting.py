@@ -79,7 +79,15 @@ GROUPS = [
         __name__,
         [Client("animus", "wrapper"), Client("animus, twin", "wrapper"), Client("tenacity around each call", "tenacity")],
         [
-            Row("18", "repetition around a call that succeeds", of("animus", "retry"), 250, 100, unit="ns", open="eight functions around the exchange"),
+            Row(
+                "18",
+                "repetition around a call that succeeds",
+                of("animus", "retry"),
+                250,
+                100,
+                unit="ns",
+                open="eight functions around the exchange",
+            ),
             Row("19a", "an event that nobody listens to", of("animus", "wants"), 40, 15, unit="ns", open="the look is a method call"),
             Row("19b", "token, events and repetition, of a whole call", of("animus", "share"), 8, 4, unit="%"),
         ],
