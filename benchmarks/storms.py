@@ -1,143 +1,384 @@
-"""Storms on a token provider, over real HTTP: how many fetches, and how long the slowest caller waits.
+"""Storms on a token provider: how often it is asked, and how long the slowest caller waits.
 
-    python benchmarks/storms.py
+    python -m benchmarks.storms [--only ours]
 
-One provider that takes 0.2 s for each answer. Ours is measured on all storms; google-auth on those it can be put into, if it is
-installed. Counts are exact; seconds are those of this machine.
+One provider on this machine, in a process of its own, that takes 0.2 s for an answer. Each library meets each storm in a new
+process, which has a minute. Counts are exact; seconds are those of this machine. A library that is not installed is left out.
+
+Exit status: 1 if ours missed what is promised in one of the storms.
 """
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import importlib.util
 import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable
+import urllib.request
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from animus import AnimusClient, TokenSourceError
-from animus.emulator import Emulator
+from benchmarks.rivals import OURS, RIVALS, Contestant, Holder, Ours
 
-ANSWER_SECONDS = 0.2
-CHAT = {"model": "m", "system_message": "s"}
-Row = tuple[str, str, int, float, str]
+DELAY = 0.2  # seconds the provider takes
+PATIENCE = 60.0  # seconds for one library in one storm
+_FORK_PATIENCE = 5.0  # seconds for a forked child, which has 0.2 s of work
+_ROOT = Path(__file__).parent.parent
 
 
-def together(count: int, work: Callable[[], Any]) -> tuple[list[Any], float]:
-    """Run ``work`` in so many threads at once; give what came out, and the seconds of the slowest."""
-    barrier, results, slowest = threading.Barrier(count), [], [0.0]
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a storm.
 
-    def run() -> None:
+    Attributes:
+        fetches: How often the provider was asked.
+        slowest: Seconds the slowest caller waited.
+        note: What happened besides.
+    """
+
+    fetches: int
+    slowest: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Provider:
+    """The provider's process, as a storm sees it."""
+
+    url: str
+
+    def set(self, *, status: int = 200, life: float = 3600.0) -> None:
+        """Say what it answers from now on, and have it count anew."""
+        urllib.request.urlopen(f"{self.url}/set?delay={DELAY}&status={status}&life={life}").close()
+
+    @property
+    def fetches(self) -> int:
+        """How often it was asked since."""
+        with urllib.request.urlopen(f"{self.url}/count") as answer:
+            return int(json.load(answer))
+
+
+# ---- the storms ----------------------------------------------------------------------------------------
+
+
+def at_once(count: int, work: Callable[[int], object]) -> tuple[list[Any], float]:
+    """Run ``work(number)`` in so many threads at once; give what came out, and the seconds of the slowest."""
+    barrier = threading.Barrier(count)
+    results: list[Any] = [None] * count
+    seconds = [0.0] * count
+
+    def run(number: int) -> None:
         barrier.wait()
-        start = time.perf_counter()
+        began = time.perf_counter()
         try:
-            results.append(work())
+            results[number] = work(number)
         except Exception as error:
-            results.append(error)
-        slowest[0] = max(slowest[0], time.perf_counter() - start)
+            results[number] = error
+        seconds[number] = time.perf_counter() - began
 
-    threads = [threading.Thread(target=run) for _ in range(count)]
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return results, slowest[0]
+    return results, max(seconds)
 
 
-def client_of(emulator: Emulator, **options: Any) -> AnimusClient:
-    """Give a client of the emulator."""
-    return AnimusClient(emulator.token_url, api_base_url=emulator.api_base_url, chat=CHAT, **options)
+def _failures(results: list[Any]) -> str:
+    failed = [result for result in results if isinstance(result, Exception)]
+    return f"{len(failed)} failed: {type(failed[0]).__name__}" if failed else ""
 
 
-def ask(client: AnimusClient) -> Callable[[], Any]:
-    """Give a function that makes one call."""
-    return lambda: client.chat.completions([{"role": "user", "content": "Hi"}])
+def cold(contestant: Contestant, provider: Provider, *, threads: int) -> Outcome:
+    """Threads that all need the first token."""
+    holder = contestant.make(provider.url)
+    results, slowest = at_once(threads, lambda _: holder.get())
+    return Outcome(provider.fetches, slowest, _failures(results))
 
 
-def cold(count: int) -> Row:
-    """Threads on a client without a token."""
-    with Emulator() as emulator, client_of(emulator) as client:
-        emulator.arm(kind="token", delay=ANSWER_SECONDS, times=None)
-        results, slowest = together(count, ask(client))
-        failed = sum(isinstance(result, Exception) for result in results)
-        return f"{count} cold threads", "animus", emulator.requests.count(kind="token"), slowest, f"{failed} failed"
+def provider_down(contestant: Contestant, provider: Provider, *, threads: int = 32) -> Outcome:
+    """The provider fails. Ours is to try once, as ``retry=0`` has it: otherwise it repeats such a failure, once for all."""
+    provider.set(status=503)
+    holder = Ours(provider.url, repeats=False) if contestant is OURS else contestant.make(provider.url)
+    results, slowest = at_once(threads, lambda _: holder.get())
+    told = sum(isinstance(result, Exception) for result in results)
+    return Outcome(provider.fetches, slowest, f"{told} of {threads} were told" + (f"; {contestant.note}" if contestant.note else ""))
 
 
-def provider_down(count: int) -> Row:
-    """The provider fails: one flight, its one repetition included, and one failure for all."""
-    with Emulator() as emulator, client_of(emulator) as client:
-        emulator.arm(kind="token", status=503, delay=ANSWER_SECONDS, times=None)
-        results, slowest = together(count, ask(client))
-        told = sum(isinstance(result, TokenSourceError) and result.reason == "server_error" for result in results)
-        return f"provider down, {count} threads", "animus", emulator.requests.count(kind="token"), slowest, f"{told} got the failure"
+def staggered_refusals(contestant: Contestant, provider: Provider, *, threads: int = 32) -> Outcome:
+    """One token is refused by the API; the 401s arrive 10 ms apart."""
+    holder = contestant.make(provider.url)
+    token = holder.get()
+    provider.set()
+    waits = [0.0] * threads
+
+    def refused(number: int) -> object:
+        time.sleep(number * 0.01)
+        began = time.perf_counter()
+        try:
+            return holder.refused(token)
+        finally:
+            waits[number] = time.perf_counter() - began
+
+    results, _ = at_once(threads, refused)
+    if all(isinstance(result, NotImplementedError) for result in results):
+        return Outcome(0, 0.0, f"no renewal: {results[0]}")
+    return Outcome(provider.fetches, max(waits), _failures(results))
 
 
-def staggered_refusals(count: int) -> Row:
-    """One token is revoked; its 401s arrive one after the other."""
-    with Emulator() as emulator, client_of(emulator) as client:
-        ask(client)()
-        emulator.revoke_tokens()
-        numbers = iter(range(count))
-        lock = threading.Lock()
+def renewal_window(contestant: Contestant, provider: Provider, *, threads: int = 32) -> Outcome:
+    """Threads that use a token all the time while it is renewed."""
+    provider.set(life=contestant.life)
+    holder = contestant.make(provider.url)
+    holder.get()
+    time.sleep(contestant.wait)
+    provider.set()
+    end = time.perf_counter() + 2 * DELAY
 
-        def late() -> Any:
-            with lock:
-                number = next(numbers)
-            time.sleep(number * 0.01)
-            return ask(client)()
+    def use(_: int) -> float:
+        slowest = 0.0
+        while (began := time.perf_counter()) < end:
+            holder.get()
+            slowest = max(slowest, time.perf_counter() - began)
+            time.sleep(0.005)
+        return slowest
 
-        results, slowest = together(count, late)
-        renewals = emulator.requests.count(kind="token") - 1
-        failed = sum(isinstance(result, Exception) for result in results)
-        return f"{count} staggered 401s", "animus", renewals, slowest, f"{failed} failed"
-
-
-def renewal_window(count: int) -> Row:
-    """A token in its renewal window is renewed while all others go on with it."""
-    with Emulator() as emulator:
-        emulator.token_lifetime = 4  # renewal begins after three quarters
-        with client_of(emulator) as client:
-            ask(client)()
-            time.sleep(3.1)
-            emulator.arm(kind="token", delay=ANSWER_SECONDS, times=None)
-            _, slowest = together(count, ask(client))
-            emulator.requests.wait_until_idle()
-            return f"renewal window, {count} threads", "animus", emulator.requests.count(kind="token") - 1, slowest, "nobody waits for it"
+    results, _ = at_once(threads, use)
+    waits = [result for result in results if isinstance(result, float)]
+    waited = sum(wait > DELAY / 2 for wait in waits)
+    note = _failures(results) or ("nobody waited" if not waited else f"{waited} of {threads} waited")
+    return Outcome(provider.fetches, max(waits, default=0.0), note)
 
 
-def google_auth(count: int) -> Row | None:
-    """The same cold storm on google-auth, whose credentials refresh in each thread that finds them cold."""
+def processes(contestant: Contestant, provider: Provider, *, count: int = 32, store: Callable[[], Any] | None = None) -> Outcome:
+    """Processes that all need the first token, each with a holder of its own."""
+    gate_reading, gate_writing = os.pipe()
+    children = [_child(contestant, provider, store, gate_reading, gate_writing) for _ in range(count)]
+    os.close(gate_writing)
+    os.close(gate_reading)
+    outcomes = []
+    for pid, reading in children:
+        with os.fdopen(reading, "rb") as pipe:
+            outcomes.append(json.loads(pipe.read() or b'"it died"'))
+        os.waitpid(pid, 0)
+    seconds = [outcome for outcome in outcomes if isinstance(outcome, float)]
+    failed = [outcome for outcome in outcomes if not isinstance(outcome, float)]
+    note = f"{len(failed)} failed: {failed[0]}" if failed else "" if store else "knows no store"
+    return Outcome(provider.fetches, max(seconds, default=0.0), note)
+
+
+def _fork() -> int:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # forking with threads is what is measured
+        return os.fork()
+
+
+def _child(
+    contestant: Contestant, provider: Provider, store: Callable[[], Any] | None, gate_reading: int, gate_writing: int
+) -> tuple[int, int]:
+    reading, writing = os.pipe()
+    pid = _fork()
+    if pid:
+        os.close(writing)
+        return pid, reading
     try:
-        from google.auth.credentials import Credentials
-        from google.auth.transport.requests import AuthorizedSession
-    except ImportError:
-        return None
-    import requests
-
-    with Emulator() as emulator:
-        emulator.arm(kind="token", delay=ANSWER_SECONDS, times=None)
-
-        class FromProvider(Credentials):  # type: ignore[misc]
-            def refresh(self, request: Any) -> None:
-                self.token = requests.post(emulator.token_url, timeout=10).json()["accessToken"]
-
-        session = AuthorizedSession(FromProvider())
-        body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hi"}]})
-        url = f"{emulator.api_base_url}/chat/completions"
-        results, slowest = together(count, lambda: session.post(url, data=body, headers={"Content-Type": "application/json"}))
-        failed = sum(isinstance(result, Exception) for result in results)
-        return f"{count} cold threads", "google-auth", emulator.requests.count(kind="token"), slowest, f"{failed} failed"
+        holder: Holder = contestant.make(provider.url) if store is None else Ours(provider.url, store())
+        os.close(gate_writing)
+        os.read(gate_reading, 1)  # ends when all children are there
+        began = time.perf_counter()
+        holder.get()
+        os.write(writing, json.dumps(time.perf_counter() - began).encode())
+    except Exception as error:
+        os.write(writing, json.dumps(type(error).__name__).encode())
+    finally:
+        os._exit(0)
 
 
-def main() -> None:
-    """Run all storms and print a table."""
-    rows = [cold(32), google_auth(32), cold(1000), provider_down(32), staggered_refusals(32), renewal_window(32)]
-    print(f"{'storm':32} {'who':12} {'fetches':>8} {'slowest s':>10}  outcome")
-    for row in rows:
-        if row is not None:
-            print("{:32} {:12} {:8} {:10.3f}  {}".format(*row))
-    if rows[1] is None:
-        print("google-auth is not installed and was left out")
+def fork_during_fetch(contestant: Contestant, provider: Provider) -> Outcome:
+    """A process forks while one of its threads fetches; the child needs a token, too."""
+    holder = contestant.make(provider.url)
+    fetching = threading.Thread(target=holder.get)
+    fetching.start()
+    time.sleep(DELAY / 2)
+    began = time.perf_counter()
+    pid = _fork()
+    if pid == 0:
+        status = 1
+        with contextlib.suppress(Exception):
+            holder.get()
+            status = 0
+        os._exit(status)
+    status = _awaited(pid)
+    seconds = time.perf_counter() - began
+    fetching.join()
+    return Outcome(provider.fetches, seconds, {0: "the child works", 1: "the child fails"}.get(status, "the child hangs"))
+
+
+def _awaited(pid: int) -> int:
+    end = time.monotonic() + _FORK_PATIENCE
+    while time.monotonic() < end:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.002)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return -signal.SIGKILL
+
+
+# ---- the table -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Storm:
+    """A storm.
+
+    Attributes:
+        run: Lets it loose on one library.
+        promised: Whether an outcome of ours is what we promise.
+        ours_only: The others have nothing that could be put into it.
+        lacking: What is not here, so that it cannot be; None: nothing.
+    """
+
+    name: str
+    run: Callable[[Contestant, Provider], Outcome]
+    promised: Callable[[Outcome], bool] = lambda outcome: outcome.fetches == 1 and not outcome.note
+    ours_only: bool = False
+    lacking: str | None = None
+
+
+def _in_files(contestant: Contestant, provider: Provider) -> Outcome:
+    """Ours on a store of files; the others, which have none, as they are."""
+    if contestant is not OURS:
+        return processes(contestant, provider)
+    from animus import FileTokenStore
+
+    with tempfile.TemporaryDirectory() as folder:
+        return processes(contestant, provider, store=partial(FileTokenStore, Path(folder) / "tokens"))
+
+
+def _in_redis(contestant: Contestant, provider: Provider) -> Outcome:
+    import redis  # noqa: F401  # loaded here, and not by 32 children at once
+
+    from animus import RedisTokenStore
+
+    with redis_server() as url:
+        return processes(contestant, provider, store=partial(RedisTokenStore, url))
+
+
+@contextlib.contextmanager
+def redis_server() -> Iterator[str]:
+    """Run a Redis for a while; it ends with us, who hold the other end of its guard's input."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
+        guard = ["/bin/sh", "-c", '"$@" >/dev/null 2>&1 & read -r _; kill -9 $!; wait', "sh", *command]
+        with subprocess.Popen(guard, stdin=subprocess.PIPE) as process:
+            end = time.monotonic() + 10
+            while time.monotonic() < end:
+                with contextlib.suppress(OSError):
+                    socket.create_connection(("127.0.0.1", port), 1).close()
+                    break
+                time.sleep(0.02)
+            yield f"redis://127.0.0.1:{port}/0"
+            process.communicate(b"\n")
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+_FORKS = None if hasattr(os, "fork") else "this system does not fork"
+_FILES = _FORKS or (None if _is_installed("filelock") else "the package filelock is not installed")
+REDIS = _FORKS or (None if _is_installed("redis") else "the package redis is not installed")
+REDIS = REDIS or (None if shutil.which("redis-server") else "there is no redis-server on PATH")
+
+STORMS = (
+    Storm("32 cold threads", partial(cold, threads=32)),
+    Storm("1,000 cold threads", partial(cold, threads=1000)),
+    Storm("32 processes, files", _in_files, lacking=_FILES),
+    Storm("32 processes, Redis", _in_redis, ours_only=True, lacking=REDIS),
+    Storm("provider down, 32 threads", provider_down, lambda outcome: outcome.fetches == 1 and outcome.note == "32 of 32 were told"),
+    Storm("32 staggered 401s", staggered_refusals),
+    Storm("renewal window, 32 threads", renewal_window, lambda outcome: outcome.fetches == 1 and outcome.note == "nobody waited"),
+    Storm("fork during fetch", fork_during_fetch, lambda outcome: outcome.note == "the child works", lacking=_FORKS),
+)
+
+
+@contextlib.contextmanager
+def provider() -> Iterator[Provider]:
+    """Run a provider for a while."""
+    command = [sys.executable, "-m", "benchmarks.storm_provider"]
+    with subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield Provider(f"http://127.0.0.1:{int(process.stdout.readline())}")
+        process.communicate("")
+
+
+def apart(contestant: Contestant, storm: Storm, target: Provider) -> Outcome:
+    """Let a storm loose on a library in a process of its own."""
+    target.set()
+    command = [sys.executable, "-m", "benchmarks.storms", "--one", contestant.name, storm.name, target.url]
+    try:
+        done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        return Outcome(target.fetches, PATIENCE, "it hangs")
+    if done.returncode:
+        return Outcome(target.fetches, 0.0, "it failed: " + (done.stderr.strip().splitlines() or ["without a word"])[-1][:100])
+    return Outcome(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def _one(name: str, storm: str, url: str) -> None:
+    contestant = next(each for each in (OURS, *RIVALS) if each.name == name)
+    outcome = next(each for each in STORMS if each.name == storm).run(contestant, Provider(url))
+    print(json.dumps(asdict(outcome)))
+
+
+def main() -> int:
+    """Let all storms loose and print a table; give the exit status."""
+    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    options.add_argument("--only", choices=["ours"], help="without the other libraries")
+    options.add_argument("--one", nargs=3, metavar=("WHO", "STORM", "URL"), help=argparse.SUPPRESS)
+    given = options.parse_args()
+    if given.one:
+        _one(*given.one)
+        return 0
+    present = [OURS, *(rival for rival in RIVALS if given.only is None and _is_installed(rival.needs))]
+    missed = 0
+    print(f"{'storm':28} {'who':12} {'fetches':>8} {'slowest s':>10}  outcome")
+    with provider() as target:
+        for storm in STORMS:
+            if storm.lacking is not None:
+                print(f"{storm.name:28} skipped: {storm.lacking}")
+                continue
+            for contestant in present[:1] if storm.ours_only else present:
+                outcome = apart(contestant, storm, target)
+                kept = contestant is not OURS or storm.promised(outcome)
+                missed += not kept
+                note = outcome.note + ("" if kept else "  MISSED")
+                print(f"{storm.name:28} {contestant.name:12} {outcome.fetches:8} {outcome.slowest:10.3f}  {note}".rstrip(), flush=True)
+    for rival in RIVALS:
+        if given.only is None and rival not in present:
+            print(f"{rival.name} is not installed and was left out")
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -24,7 +24,12 @@ def plain_fork() -> int:
 
 
 def fork_in_c() -> int:
-    """Fork past Python's hooks, as uWSGI does: the interpreter does not notice. ``PyDLL`` keeps the GIL, which the child needs."""
+    """Fork past Python's hooks, as uWSGI does: the interpreter does not notice. ``PyDLL`` keeps the GIL, which the child needs.
+
+    The interpreter's own lock survives this only if no other thread is waiting for it. So the others get time to settle.
+    """
+    for _ in range(20):
+        time.sleep(0.001)
     return int(ctypes.PyDLL(None).fork())
 
 
@@ -67,6 +72,25 @@ class Child:
         os.close(self._reading)
         _, status = os.waitpid(self.pid, 0)
         return os.waitstatus_to_exitcode(status)
+
+
+class Signal:
+    """Something that one process tells others."""
+
+    def __init__(self) -> None:
+        self._reading, self._writing = os.pipe()
+
+    def set(self) -> None:
+        os.write(self._writing, b"!")
+
+    def wait(self) -> None:
+        ready, _, _ = select.select([self._reading], [], [], PATIENCE)
+        assert ready, "it was not told"
+        os.read(self._reading, 1)
+
+    def close(self) -> None:
+        os.close(self._reading)
+        os.close(self._writing)
 
 
 class Gate:

@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from typing import Any, Literal, overload
+from typing import Any, Literal, NoReturn, overload
 
 from animus import _check, _fork
 from animus.config import ChatConfig
@@ -37,7 +37,8 @@ class Conversation:
 
     Threads: any. The lock guards the configuration and the set of running exchanges. Two exchanges may run at once;
     each takes and keeps what was stored when it began.
-    Fork: the child has the history and the configuration, and no running exchange.
+    Fork: the child has the history and the configuration, and no running exchange. Pickling: refused; the client travels, and the
+    history does.
 
     Args:
         room: What its exchanges share.
@@ -401,6 +402,9 @@ class Conversation:
         """Take all messages out, and cut pending turns and follow-ups; give how many messages there were."""
         self._cut_running()
         return self.history.clear()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Conversation is not pickled; pickle the client, and the history (or history.to_list())")
 
     def __repr__(self) -> str:
         return f"<Conversation {self.chat_id} with {len(self.history)} messages>"

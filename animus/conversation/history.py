@@ -26,7 +26,8 @@ class ChatHistory(Sequence[ChatMessage]):
 
     A sequence of :class:`~animus.conversation.messages.ChatMessage`: index it, slice it, iterate it.
 
-    Threads: any; the lock guards the list. Each change is one step: no reader sees half an exchange.
+    Threads: any; the lock guards the list. Each change is one step: no reader sees half an exchange. Fork: the child
+    has the messages, and no lock is held in it. Pickling: with its messages.
 
     Args:
         size: Room for so many messages (not turns); older ones fall out. 0 keeps none.

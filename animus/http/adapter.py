@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ for _option, _value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 60), ("TCP_KEEPC
 
 
 _URLLIB3 = "urllib3.connection"
+_BROKEN_OFF = (0, errno.ENOTCONN, errno.EBADF)  # 0: what ssl makes of an end in the middle of a handshake
 _TOGETHER = 65536  # bytes of body that are worth copying to save a system call
 
 
@@ -140,9 +142,11 @@ class GuardedHTTPSConnection(_Guarded, _Tls):
         try:
             super().connect()
         except TimeoutError as error:
-            raise ConnectTimeoutError(self, f"TLS handshake with {self.host} timed out") from error
-        except ConnectionError as error:
-            raise NewConnectionError(self, f"TLS handshake with {self.host} broke off: {error}") from error
+            raise ConnectTimeoutError(self, f"connecting to {self.host} timed out") from error
+        except OSError as error:
+            if not isinstance(error, ConnectionError) and error.errno not in _BROKEN_OFF:
+                raise
+            raise NewConnectionError(self, f"connecting to {self.host} broke off: {error}") from error
         finally:
             double, self._double = self._double, None
             if double is not None:
@@ -241,7 +245,28 @@ class AnimusAdapter(HTTPAdapter):
         _fork.register(self)
 
     def _reset_after_fork(self) -> None:
-        # not close(): shutting a TLS connection here would write to the parent's stream (psf/requests#1906)
+        managers = (self.poolmanager, *self.proxy_manager.values())
+        for pool in (*self._routes.pools(), *(pool for manager in managers for pool in _pools_of(manager))):
+            _leave_to_parent(pool)
         self.proxy_manager.clear()
         self._routes = Routes()
         self.init_poolmanager(self._pool_connections, self._pool_maxsize, block=self._pool_block)
+
+
+def _pools_of(manager: Any) -> list[Any]:
+    # not by its own methods: those take a lock that another thread of the parent may have held
+    return list(getattr(manager.pools, "_container", {}).values())
+
+
+def _leave_to_parent(pool: Any) -> None:
+    """Close our ends of a pool's idle connections, and free its queue, which urllib3 goes through when the pool is thrown away.
+
+    ``socket.close()`` says nothing to the peer while the parent has the socket open; nor does it for TLS.
+    """
+    idle = pool.pool
+    if idle is None:
+        return
+    for connection in list(idle.queue):
+        if connection is not None:
+            connection.close()
+    type(idle).__init__(idle, idle.maxsize)  # with new locks

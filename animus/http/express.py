@@ -45,6 +45,10 @@ class Routes:
         self._targets: dict[str, tuple[str, str]] = {}
         self._timeouts: dict[Any, Timeout] = {}
 
+    def pools(self) -> list[Any]:
+        """Give all remembered pools."""
+        return list(self._pools.values())
+
     def clear(self) -> None:
         """Forget all; the adapter was closed, or the process forked."""
         self._pools.clear()

@@ -43,7 +43,8 @@ class Guard:
 
     def __init__(self, watchdog: Watchdog) -> None:
         self._watchdog = watchdog
-        self._lock = threading.Lock()
+        # reentrant: the garbage collector may close a stream that nobody closed, in the middle of ending it
+        self._lock = threading.RLock()
         self._pid = os.getpid()
         self._connection: _HasSocket | None = None
         self._shut: Callable[[], None] | None = None
@@ -168,7 +169,8 @@ def guarded_by(guard: Guard | None) -> Iterator[None]:
 class Watchdog:
     """One daemon thread for all guards of a session, started with the first limit and gone soon after the last.
 
-    Threads: any. The lock guards the set of guards and the thread. Fork: the child begins with none.
+    Threads: any. The lock guards the thread; the set of guards is only changed by single operations, and read as a copy. Fork: the
+    child begins with none.
     """
 
     def __init__(self) -> None:
@@ -211,10 +213,10 @@ class Watchdog:
             self._closed = False
 
     def _forget(self, guard: Guard) -> None:
-        with self._lock:
-            self._guards.discard(guard)
-            if self._closed and not self._guards:
-                self._wake.set()
+        # without the lock, which this thread may hold: the garbage collector comes here, too
+        self._guards.discard(guard)
+        if self._closed and not self._guards:
+            self._wake.set()
 
     def _run(self) -> None:
         idle_since: float | None = None
@@ -222,7 +224,7 @@ class Watchdog:
             with self._lock:
                 self._wake.clear()
                 now = time.monotonic()
-                watched = [(due, guard) for guard in self._guards if (due := guard.due) is not None]
+                watched = [(due, guard) for guard in self._guards.copy() if (due := guard.due) is not None]
                 if watched:
                     idle_since = None
                 elif idle_since is None:
@@ -243,7 +245,7 @@ class Watchdog:
         with self._lock:
             self._closed = True
             thread = self._thread
-            busy = any(guard.due is not None for guard in self._guards)
+            busy = any(guard.due is not None for guard in self._guards.copy())
             self._wake.set()
         if thread is not None and not busy and thread is not threading.current_thread():
             thread.join()

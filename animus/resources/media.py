@@ -27,7 +27,7 @@ from animus.transport.session import AnimusSession
 class Media:
     """The vision part of a client. It never touches a chat's history.
 
-    Threads: any number. Fork: works in the child, which has no wait of the parent's.
+    Threads: any number. Fork: works in the child, which has no wait of the parent's. Pickling: refused; pickle the client.
 
     Args:
         session: What calls go through.
@@ -212,6 +212,9 @@ class Media:
 
     def _retry_for(self, value: object) -> RetryPolicy:
         return RetryPolicy.make(value, self._session.retry)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Media is not pickled; pickle the client")
 
     def __repr__(self) -> str:
         return f"<Media {'without a default model' if self._config is None else self._config.model}>"

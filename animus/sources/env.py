@@ -24,7 +24,7 @@ API_KEY = "ANIMUS_API_KEY"
 class EnvironmentTokenSource:
     """Gives the token in an environment variable, which is read anew for each fetch. It may be opaque.
 
-    Pickling: the name of the variable travels, its value does not.
+    Threads: any. Fork: works in the child. Pickling: the name of the variable travels, its value does not.
 
     Args:
         variable: Its name.

@@ -26,7 +26,7 @@ class CallableTokenSource:
     :class:`~animus.errors.TokenSourceError` with reason ``failed``; a ``TokenSourceError`` of its own goes through.
 
     Threads: it is called from one thread at a time, by default now and then from a short-lived one, in a copy of the
-    caller's context variables. Pickling: travels if the function does (one of a module, no lambda).
+    caller's context variables. Fork: works in the child. Pickling: travels if the function does (one of a module, no lambda).
 
     Args:
         function: What to call.

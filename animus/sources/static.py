@@ -14,7 +14,7 @@ from animus.tokens.token import Token
 class StaticTokenSource:
     """Gives always the same token: for scripts and tests. When the API refuses it, there is no other.
 
-    Pickling is refused: the token is a secret.
+    Threads: any. Fork: works in the child. Pickling: refused, since the token is a secret.
 
     Args:
         token: Its text (a JWT, or an opaque one such as an API key), or a :class:`~animus.tokens.token.Token`.

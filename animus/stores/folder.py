@@ -79,12 +79,13 @@ class PrivateFolder:
                 raise
 
     def delete(self, name: str) -> None:
-        """Take a file away; none there is fine.
+        """Take a file away, also out of a folder that others can read; none there is fine.
 
         Raises:
+            PermissionError: the folder belongs to somebody else.
             OSError: it cannot be taken away.
         """
-        with contextlib.suppress(FileNotFoundError), self._opened() as folder:
+        with contextlib.suppress(FileNotFoundError), self._opened(private=False) as folder:
             os.unlink(self._at(name, folder), dir_fd=folder)
 
     def open_to_lock(self, name: str) -> int:
@@ -128,7 +129,7 @@ class PrivateFolder:
     # ---- inside ----------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _opened(self, *, make: bool = False) -> Iterator[int | None]:
+    def _opened(self, *, make: bool = False, private: bool = True) -> Iterator[int | None]:
         """Open and check the folder."""
         descriptor: int | None = None
         try:
@@ -136,7 +137,7 @@ class PrivateFolder:
                 self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             if _BY_DESCRIPTOR:
                 descriptor = os.open(self.path, os.O_RDONLY | _DIRECTORY | _NO_LINK)
-                self._check(os.fstat(descriptor), folder=True)
+                self._check(os.fstat(descriptor), folder=True, private=private)
             yield descriptor
         except OSError as error:
             if error.errno is None:  # one of ours
@@ -173,7 +174,7 @@ class PrivateFolder:
                 break  # no file of ours: what was read will make no sense
         return b"".join(pieces)
 
-    def _check(self, found: os.stat_result, *, folder: bool = False) -> None:
+    def _check(self, found: os.stat_result, *, folder: bool = False, private: bool = True) -> None:
         what = str(self.path) if folder else f"a file in {self.path}"
         if not folder and not stat.S_ISREG(found.st_mode):
             raise PermissionError(f"{what} is no ordinary file")
@@ -181,7 +182,7 @@ class PrivateFolder:
             return
         if found.st_uid != os.geteuid():
             raise PermissionError(f"{what} belongs to another user")
-        if found.st_mode & _OTHERS:
+        if private and found.st_mode & _OTHERS:
             mode = stat.S_IMODE(found.st_mode)
             raise PermissionError(f"{what} is open to others (mode {mode:04o}); it should be {'0700' if folder else '0600'}")
 

@@ -50,7 +50,8 @@ class ChatStream:
     * :class:`~animus.errors.ResponseDecodeError`: the stream came to its end, but there is no answer in it.
 
     Threads: one reads; any may call :meth:`close` (the reader's loop then simply ends) and ``partial``.
-    Not picklable: pickle ``final()``.
+    Fork: the stream stays its parent's; reading on in the child raises, closing it there leaves the parent's connection alone.
+    Pickling: refused; pickle ``final()``.
 
     Args:
         body: Where the bytes come from.

@@ -48,10 +48,9 @@ class Window:
         until = token.usable_until
         if until is None:
             return cls(math.inf, math.inf, math.inf, math.inf)
-        left = min(until - wall, LONGEST_LIFE)
-        life = left
-        if token.issued_at is not None and token.issued_at < wall:
-            life = min(until - token.issued_at, LONGEST_LIFE)
+        life = min(until - (wall if token.issued_at is None else token.issued_at), LONGEST_LIFE)
+        # never longer than when it came: one out of a store seems to come from the future when the clock was put back meanwhile
+        left = min(until - wall, life)
         margin = margin_of(life)
         return cls(monotonic + left - margin, monotonic + left, wall + left - margin, wall + left)
 

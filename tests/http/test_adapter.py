@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from animus.http.adapter import POOL_SIZE, AnimusAdapter
+from tests.forking import Child
 from tests.servers import HttpServer
 
 Serve = Callable[..., HttpServer]
@@ -72,19 +73,11 @@ def test_socks_proxies_have_pools_of_their_own(adapter: AnimusAdapter) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_child_makes_connections_of_its_own(adapter: AnimusAdapter, serve: Serve) -> None:
     server = serve()
     with requests.Session() as session:
         session.mount("http://", adapter)
         session.get(server.url)
-        child = os.fork()
-        if not child:
-            status = 1
-            try:
-                status = 0 if session.get(f"{server.url}/child").ok else 1
-            finally:
-                os._exit(status)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert Child(lambda: session.get(f"{server.url}/child").status_code).result() == 200
         session.get(f"{server.url}/parent")
     assert [(request.path, request.connection) for request in server.requests] == [("/", 0), ("/child", 1), ("/parent", 0)]

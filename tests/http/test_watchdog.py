@@ -13,6 +13,7 @@ import pytest
 
 from animus.http import watchdog as module
 from animus.http.watchdog import Guard, Watchdog, current_guard, guarded_by, shut_socket
+from tests.forking import Child
 
 
 @pytest.fixture
@@ -267,27 +268,48 @@ def test_many_threads_arm_and_release_at_once(watchdog: Watchdog) -> None:
     pair.close()
 
 
+def test_the_garbage_collector_may_release_at_any_time(watchdog: Watchdog, pair: Pair) -> None:
+    """It runs whenever something is allocated, also in a thread that holds the locks, and then closes streams nobody closed."""
+    guard = watchdog.guard()
+    guard.attach(pair)
+    guard.arm("idle", 30)
+
+    def collect() -> None:
+        with watchdog._lock, guard._lock:
+            guard.shut()
+            guard.release()
+
+    thread = threading.Thread(target=collect, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert pair.is_shut()
+    assert not watchdog._guards
+
+
 # ---- forks -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_child_begins_with_nothing_and_leaves_the_parents_socket_alone(watchdog: Watchdog, pair: Pair) -> None:
     guard = watchdog.guard()
     guard.attach(pair)
     guard.arm("deadline", 30)
     idle = watchdog.guard()
     idle.attach(pair)
+
+    def in_child() -> str | None:
+        guard.shut()
+        guard.release()
+        idle.shut()
+        fresh, fresh_pair = watchdog.guard(), Pair()
+        fresh.attach(fresh_pair)
+        fresh.arm("deadline", 0.01)
+        assert fresh_pair.read() == b""
+        return fresh.fired
+
     with guard._lock, watchdog._lock:  # as if another thread held them just now
-        child = os.fork()
-        if not child:
-            guard.shut()
-            guard.release()
-            idle.shut()
-            fresh, fresh_pair = watchdog.guard(), Pair()
-            fresh.attach(fresh_pair)
-            fresh.arm("deadline", 0.01)
-            os._exit(0 if fresh_pair.read() == b"" and fresh.fired else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        child = Child(in_child)
+    assert child.result() == "deadline"
     assert not pair.is_shut()
     assert guard.due is not None

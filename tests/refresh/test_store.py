@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from animus.errors import ConfigurationError, TokenSourceError
+from animus.errors import AuthenticationError, ConfigurationError, TokenSourceError
 from animus.refresh.manager import TokenManager
 from animus.sources.env import EnvironmentTokenSource
 from animus.sources.function import CallableTokenSource
@@ -204,3 +205,160 @@ def test_a_broken_store_is_told_once_and_done_without(managed: Managed, caplog: 
 def test_what_a_store_should_not_give_is_nothing(managed: Managed, store: MemoryTokenStore) -> None:
     store._tokens[store_key("scripted", None)] = "a text"  # type: ignore[assignment]
     assert managed(Scripted(living("t1")), store=store).token().value == "t1"
+
+
+# ---- what a store that fails has told ------------------------------------------------------------------
+
+
+class Moody(MemoryTokenStore):
+    """Fails at what the test says."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock=clock)
+        self.fails: dict[str, str] = {}
+
+    def _may_fail(self, what: str) -> None:
+        if what in self.fails:
+            raise OSError(self.fails[what])
+
+    def load(self, key: str) -> StoredToken | None:
+        self._may_fail("load")
+        return super().load(key)
+
+    def save(self, key: str, stored: StoredToken) -> None:
+        self._may_fail("save")
+        super().save(key, stored)
+
+    @contextlib.contextmanager
+    def lock(self, key: str, timeout: float) -> Iterator[None]:
+        self._may_fail("lock")
+        with super().lock(key, timeout):
+            yield
+
+
+def warnings_in(caplog: pytest.LogCaptureFixture) -> int:
+    return sum(record.levelno >= logging.WARNING for record in caplog.records)
+
+
+def test_one_condition_is_told_once_for_all_that_it_spoils_and_all_who_meet_it(
+    managed: Managed, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Moody(clock)
+    store.fails = dict.fromkeys(("load", "save", "lock"), "the folder is open to others")
+    for user in ("ada", "grace", "edsger"):
+        manager = managed(Scripted(living("t1"), living("t2")), store=store, identity=user)
+        manager.token()
+        manager.clear()
+        manager.token()
+    assert warnings_in(caplog) == 1
+
+
+def test_a_condition_that_was_over_is_told_anew(managed: Managed, clock: ManualClock, caplog: pytest.LogCaptureFixture) -> None:
+    store = Moody(clock)
+    manager = managed(Scripted(*(living(f"t{number}") for number in range(20))), store=store)
+
+    def renew() -> int:
+        clock.advance(3600)
+        manager.token()
+        return warnings_in(caplog)
+
+    store.fails = {"save": "no space left"}
+    assert (renew(), renew()) == (1, 1)
+    store.fails = {"save": "no space left", "load": "no such device"}
+    assert (renew(), renew()) == (2, 2)
+    store.fails = {}
+    assert renew() == 2
+    store.fails = {"save": "no space left"}
+    assert (renew(), renew()) == (3, 3)
+
+
+def test_stores_do_not_share_what_was_told(managed: Managed, clock: ManualClock, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(2):
+        store = Moody(clock)
+        store.fails = {"save": "no space left"}
+        managed(Scripted(living("t1")), store=store).token()
+    assert warnings_in(caplog) == 2
+
+
+class Unhashable(Moody):
+    """As a dataclass may be."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Unhashable)
+
+
+def test_a_store_without_a_hash_is_a_store(managed: Managed, clock: ManualClock, caplog: pytest.LogCaptureFixture) -> None:
+    store = Unhashable.__new__(Unhashable)
+    MemoryTokenStore.__dict__["_reset_after_fork"](store)
+    store._clock, store._tokens, store.fails = clock, {}, {"save": "no space left"}
+    manager = managed(Scripted(living("t1"), living("t2")), store=store)
+    manager.token()
+    clock.advance(3600)
+    assert manager.token().value == "t2"
+    assert warnings_in(caplog) == 1
+
+
+# ---- refused, and somebody else's ----------------------------------------------------------------------
+
+
+def test_a_refused_token_leaves_the_store_although_the_source_has_no_other(managed: Managed, store: MemoryTokenStore) -> None:
+    manager = managed(Scripted(living("t1"), TokenSourceError("no", reason="unauthorized")), store=store)
+    manager.invalidate(manager.token().value)
+    with pytest.raises(TokenSourceError):
+        manager.token()
+    assert store.load(store_key("scripted", None)) is None
+
+
+def test_a_refused_token_that_a_sibling_has_replaced_leaves_the_siblings_alone(managed: Managed, store: MemoryTokenStore) -> None:
+    source = Scripted(living("t1"), living("t3"))
+    manager = managed(source, store=store)
+    manager.invalidate(manager.token().value)
+    store.save(store_key("scripted", None), StoredToken("t2"))
+    assert manager.token().value == "t2"
+    assert len(source.asked) == 1
+
+
+def test_the_refused_token_is_forgotten_but_never_adopted_again(managed: Managed, store: MemoryTokenStore, clock: ManualClock) -> None:
+    source = Scripted(living("t1"), living("t1"), living("t4"))
+    manager = managed(source, store=store)
+    manager.invalidate(manager.token().value)
+    with pytest.raises(AuthenticationError, match="very token"):
+        manager.token()
+    clock.advance(1.3)
+    assert manager.token().value == "t4"
+
+
+def test_whoever_waits_leaves_as_soon_as_the_token_is_there(managed: Managed, store: MemoryTokenStore, clock: ManualClock) -> None:
+    source = Scripted(living("mine"))
+    with store.lock(store_key("scripted", None), 0):
+        clock.auto_advance = False
+        waiting = Caller(managed(source, store=store).token)
+        clock.wait_until_blocked(1)
+        store.save(store_key("scripted", None), StoredToken("theirs"))
+        clock.advance(0.25)
+        assert waiting.finish().value == "theirs"
+    assert source.asked == []
+    assert clock.waits == [0.25]
+
+
+class Slow(MemoryTokenStore):
+    """Its lock is never free, and it takes longer to say so than it was given."""
+
+    @contextlib.contextmanager
+    def lock(self, key: str, timeout: float) -> Iterator[None]:
+        self._clock.wait(threading.Event(), 4.0)
+        raise TimeoutError("a network that is slow")
+        yield
+
+
+def test_a_store_that_takes_its_time_does_not_get_more_than_its_share(managed: Managed, clock: ManualClock) -> None:
+    assert managed(Scripted(living("t1")), store=Slow(clock=clock)).token().value == "t1"
+    assert len(clock.waits) == 5  # the last one without any time
+
+
+def test_a_store_with_another_clock_is_not_waited_for_for_ever(managed: Managed) -> None:
+    other = MemoryTokenStore(clock=ManualClock())
+    with other.lock(store_key("scripted", None), 0):
+        assert managed(Scripted(living("t1")), store=other).token().value == "t1"

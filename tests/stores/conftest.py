@@ -25,21 +25,31 @@ class RedisServer:
 
     def start(self) -> None:
         settings = ("--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(self._folder))
-        self._process = subprocess.Popen([self._program, *settings, *self._options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [self._program, *settings, *self._options]
+        self._process = subprocess.Popen(
+            ["/bin/sh", "-c", _UNTIL_WE_END, "sh", *command], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         end = time.monotonic() + 20
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                assert time.monotonic() < end, "redis-server does not start"
-                time.sleep(0.01)
+        while not self._answers():
+            assert time.monotonic() < end, "redis-server does not start"
+            time.sleep(0.01)
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 1) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(1) in (b"+", b"-")
+        except OSError:
+            return False
 
     def stop(self) -> None:
         if self._process is not None:
-            self._process.kill()
-            self._process.wait(20)
+            self._process.communicate(b"\n", 20)
             self._process = None
+
+
+# should the test run be killed, the pipe ends with it
+_UNTIL_WE_END = '"$@" & read -r _; kill -9 $!; wait'
 
 
 def _program() -> str:

@@ -147,6 +147,15 @@ def test_a_folder_that_is_open_to_others_is_not_used(store: FileTokenStore, mode
 
 
 @posix
+def test_a_token_can_be_taken_out_of_a_folder_that_became_open_to_others(store: FileTokenStore) -> None:
+    store.save(KEY, TOKEN)
+    file_of(store).chmod(0o644)
+    store.folder.chmod(0o755)
+    store.delete(KEY)
+    assert not file_of(store).exists()
+
+
+@posix
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])
 def test_a_file_that_is_open_to_others_is_not_believed_and_the_next_one_is_private(store: FileTokenStore, mode: int) -> None:
     store.save(KEY, TOKEN)

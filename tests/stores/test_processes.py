@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from animus.errors import TokenSourceError
 from animus.refresh.manager import TokenManager
@@ -21,13 +22,14 @@ from animus.sources.url import UrlTokenSource
 from animus.stores.file import FileTokenStore
 from animus.stores.protocol import StoredToken, TokenStore, store_key
 from animus.stores.redis import RedisTokenStore
-from tests.forking import Child, Gate, together
+from tests.forking import Child, Signal, plain_fork, together
 from tests.refresh.sources import Caller
 from tests.sources.provider import Answer, Provider, serving
 from tests.tokens.minting import mint
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
+assert redis.Redis  # loaded here, and not by 32 children at once
 MakeStore = Callable[[], TokenStore]
 
 
@@ -35,7 +37,7 @@ MakeStore = Callable[[], TokenStore]
 def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> MakeStore:
     if request.param == "file":
         return functools.partial(FileTokenStore, tmp_path / "tokens")
-    return functools.partial(RedisTokenStore, request.getfixturevalue("redis_url"), prefix=f"{secrets.token_hex(8)}:")
+    return functools.partial(RedisTokenStore, request.getfixturevalue("redis_url"), prefix=f"{secrets.token_hex(8)}:", timeout=10.0)
 
 
 class Counting:
@@ -64,7 +66,7 @@ def provider() -> Iterator[Provider]:
 
 @contextlib.contextmanager
 def managing(provider: Provider, make_store: MakeStore, **settings: Any) -> Iterator[TokenManager]:
-    manager = TokenManager(UrlTokenSource(provider.url, timeout=10.0), store=make_store(), **settings)
+    manager = TokenManager(UrlTokenSource(provider.url, timeout=30.0), store=make_store(), **settings)
     try:
         yield manager
     finally:
@@ -185,6 +187,38 @@ def test_kill_9_while_fetching_leaves_one_fetch_to_the_others(provider: Provider
     assert len(provider.requests) == 2
 
 
+def test_a_killed_holder_whose_child_lives_on_keeps_nobody_out(provider: Provider, make_store: MakeStore, held: Held) -> None:
+    forks, forked, done = Signal(), Signal(), Signal()
+
+    def work() -> str:
+        with managing(provider, make_store) as manager:
+            fetching = Caller(manager.token)
+            forks.wait()
+            if plain_fork() == 0:
+                forked.set()
+                done.wait()
+                os._exit(0)
+            fetching.join(30)
+            return "it was to be killed"
+
+    holder = Child(work)
+    assert held.came.wait(20)
+    forks.set()
+    forked.wait()
+    holder.kill(signal.SIGKILL)
+    try:
+        with managing(provider, make_store) as manager:
+            began = time.monotonic()
+            assert manager.token().value
+            assert time.monotonic() - began < 14, "the lock was given up, not taken"
+    finally:
+        done.set()
+        holder.wait()
+    assert len(provider.requests) == 2
+    for each in (forks, forked, done):
+        each.close()
+
+
 def test_a_waiter_leaves_by_its_own_deadline(provider: Provider, make_store: MakeStore, held: Held) -> None:
     with managing(provider, make_store) as holder, managing(provider, make_store) as waiter:
         fetching = Caller(holder.token)
@@ -213,26 +247,24 @@ def test_a_holder_that_was_stopped_stops_nobody_for_ever(make_store: MakeStore, 
     with managing(provider, make_store) as manager:
         assert manager.store is not None
         key, store = store_key(manager.source.fingerprint, None), manager.store
-        gate = Gate()
+        holds = Signal()
 
         def hold() -> None:
             with store.lock(key, 5):
-                gate.open()
+                holds.set()
                 time.sleep(60)
 
         holder = Child(hold)
-        os.close(gate.writing)
-        os.read(gate.reading, 1)
-        os.close(gate.reading)
+        holds.wait()
         holder.kill(signal.SIGSTOP)
         try:
-            manager.source.timeout = 1.0  # type: ignore[attr-defined]
             quick = TokenManager(UrlTokenSource(provider.url, timeout=1.0), store=store)
             assert quick.token().value
             quick.close()
         finally:
             holder.kill(signal.SIGKILL)
             holder.wait()
+            holds.close()
 
 
 def test_a_child_that_was_forked_under_the_lock_does_not_end_it(make_store: MakeStore) -> None:

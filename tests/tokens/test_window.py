@@ -59,6 +59,13 @@ def test_a_stored_token_keeps_the_margin_of_its_whole_life() -> None:
     assert w.renew_at == MONOTONIC + 40
 
 
+@pytest.mark.parametrize("put_back", [10, 3600, 86400])
+def test_a_stored_token_that_seems_to_come_from_the_future_lives_no_longer_than_it_ever_did(put_back: float) -> None:
+    w = window(3600, lived=-put_back)
+    assert w.over_at == MONOTONIC + 3600
+    assert w.over_at_wall == WALL + 3600
+
+
 def test_a_token_without_known_end_is_fresh_for_ever() -> None:
     w = Window.of(Token("opaque"), wall=WALL, monotonic=MONOTONIC)
     assert w.phase(wall=WALL * 100, monotonic=MONOTONIC * 1e9) is Phase.FRESH

@@ -13,7 +13,7 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from animus.errors import ApiTimeoutError, BadRequestError, StreamTimeoutError, TokenSourceError
+from animus.errors import ApiConnectionError, ApiTimeoutError, BadRequestError, StreamTimeoutError, TokenSourceError
 from animus.http.failure import LimitExceeded
 from animus.http.timeouts import Timeouts
 from animus.refresh.manager import TokenManager
@@ -174,6 +174,20 @@ def test_a_handshake_that_breaks_off_has_sent_nothing(serve_raw: ServeRaw, sessi
     assert server.connections == 3
 
 
+def test_a_handshake_that_ends_as_ssl_ends_it(session_for: SessionFor, serve_raw: ServeRaw, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ssl gives an error number of 0 when the other side ends in the middle: nothing was sent then, either."""
+
+    def wrap(*args: Any, **kwargs: Any) -> Any:
+        raise OSError(0, "Error")
+
+    server = serve_raw(lambda peer: peer.hold())
+    session = session_for(server.url.replace("http:", "https:"), clock=ManualClock())
+    monkeypatch.setattr("urllib3.connection._ssl_wrap_socket_and_match_hostname", wrap)
+    with pytest.raises(ApiConnectionError) as raised:
+        call_api(session, "POST", "/characters", body=b"{}")
+    assert (raised.value.sent, raised.value.attempts) == (False, 3)
+
+
 def test_a_dripped_handshake(serve_raw: ServeRaw, session_for: SessionFor) -> None:
     # a TLS record that announces a kilobyte and comes byte by byte
     server = serve_raw(lambda peer: (peer.read_exactly(1), peer.drip(b"\x16\x03\x03\x04\x00" + b"\x02\x00\x03\xfc" + b"\x03")))
@@ -311,7 +325,7 @@ def test_the_error_body_of_a_stream_call_ends_by_the_deadline(serve_raw: ServeRa
     head = b"HTTP/1.1 400 No\r\nContent-Length: 1000\r\n\r\n"
     session = session_for(serve_raw(_after_request(lambda peer: (peer.send(head), peer.drip(b"x")))))
     with pytest.raises(BadRequestError) as raised:
-        call_api(session, "POST", "/chat/completions", body=b"{}", stream=True, timeouts=DEADLINE)
+        call_api(session, "POST", "/chat/completions", body=b"{}", stream=True, timeouts=Timeouts(deadline=0.5))
     assert raised.value.status == 400
 
 

@@ -16,6 +16,7 @@ from animus.transport.budget import RetryBudget
 from animus.transport.call import Call, Cancellation
 from animus.transport.pauses import Pauses
 from animus.transport.policy import RetryPolicy, repeats_failure
+from tests.forking import Child
 
 
 def test_what_users_may_give() -> None:
@@ -148,7 +149,6 @@ def test_a_cancelled_call_does_not_pause() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_child_has_a_full_budget_and_nobody_asleep() -> None:
     clock = ManualClock(auto_advance=False)
     budget, pauses = RetryBudget(1), Pauses(clock)
@@ -157,11 +157,8 @@ def test_a_child_has_a_full_budget_and_nobody_asleep() -> None:
     sleeper.start()
     clock.wait_until_blocked()
     with budget._lock:
-        child = os.fork()
-        if not child:
-            pauses.end()
-            os._exit(0 if budget.take() and not pauses._sleeping else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        child = Child(lambda: [budget.take(), len(pauses._sleeping), pauses.end()])
+    assert child.result() == [True, 0, None]
     pauses.end()
     sleeper.join(10)
     assert not sleeper.is_alive()

@@ -25,6 +25,7 @@ from animus.testing.clock import ManualClock
 from animus.transport.api import call_api
 from animus.transport.policy import RetryPolicy
 from animus.transport.session import AnimusSession
+from tests.forking import Child
 from tests.servers import CHUNKED_HEAD, LAST_CHUNK, Answer, HttpServer, Peer, RawServer, chunked
 from tests.transport.tokens import CANARY, Tokens, fixed
 
@@ -119,29 +120,15 @@ def test_sessions_and_errors_through_a_pool_of_processes(serve: Serve, session_f
 
 # ---- fork ------------------------------------------------------------------------------------------------
 
-pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
-    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
-]
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
 def _in_child(work: Callable[[], Any]) -> None:
     """Do ``work`` in a forked child; fail if it fails or hangs there."""
-    child = os.fork()
-    if not child:
-        status = 1
-        try:
-            work()
-            status = 0
-        except BaseException:
-            import traceback
-
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    Child(lambda: work() and None).result()
 
 
+@needs_fork
 def test_a_child_uses_no_socket_of_its_parent(serve: Serve, session_for: SessionFor) -> None:
     server, tokens = serve(), Tokens()
     session = session_for(server, tokens.manager())
@@ -153,6 +140,7 @@ def test_a_child_uses_no_socket_of_its_parent(serve: Serve, session_for: Session
     assert {request.header("Authorization") for request in server.requests} == {"Bearer token-1"}
 
 
+@needs_fork
 def test_a_fork_in_the_middle_of_a_stream(serve_raw: ServeRaw, session_for: SessionFor) -> None:
     """The child may close what it inherited, and make calls; the parent's stream goes on."""
     forked = threading.Event()
@@ -183,6 +171,7 @@ def test_a_fork_in_the_middle_of_a_stream(serve_raw: ServeRaw, session_for: Sess
     assert server.connections == 2
 
 
+@needs_fork
 def test_a_fork_while_all_threads_are_busy(serve_raw: ServeRaw, session_for: SessionFor) -> None:
     """Some hold connections, one waits for a repetition, the watchdog sleeps: the child inherits all their locks."""
     arrived = threading.Semaphore(0)

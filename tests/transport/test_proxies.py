@@ -10,7 +10,7 @@ import requests
 
 from animus.transport.session import AnimusSession
 from tests.authority import Authority
-from tests.servers import Answer, HttpServer, Peer, RawServer, Received
+from tests.servers import Answer, HttpServer, Peer, RawServer, Received, unused_port
 from tests.transport.comparison import assert_same
 
 Serve = Callable[..., HttpServer]
@@ -169,3 +169,27 @@ def test_connections_to_proxies_are_kept_alive(proxy: HttpServer, session_for: C
     for manager in (adapter.poolmanager, adapter.proxy_manager_for(proxy.url)):  # type: ignore[attr-defined]
         pool = manager.connection_from_url(f"{API}/a")
         assert (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1) in pool.conn_kw["socket_options"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (b"HTTP/1.1 407 No\r\n\r\n", requests.exceptions.ProxyError),
+        (b"HTTP/1.1 502 No\r\n\r\n", requests.exceptions.ProxyError),
+        (b"", requests.ConnectionError),
+    ],
+)
+def test_tunnels_that_are_not_made(
+    serve_raw: Callable[..., RawServer], session: requests.Session, answer: bytes, expected: type[Exception]
+) -> None:
+    proxy = serve_raw(lambda peer: (peer.read_until(b"\r\n\r\n"), peer.send(answer)))
+    with pytest.raises(expected) as raised:
+        session.post("https://api.example.test/a", proxies={"https": proxy.url})
+    assert type(raised.value) is expected
+
+
+def test_a_proxy_that_is_not_there(session: requests.Session) -> None:
+    for url in ("https://api.example.test/a", "http://api.example.test/a"):
+        proxy = f"http://127.0.0.1:{unused_port()}"
+        with pytest.raises(requests.exceptions.ProxyError):
+            session.post(url, proxies={"http": proxy, "https": proxy})

@@ -1,0 +1,416 @@
+"""A client that was made before a fork works in every child, whatever its parent was doing, and however it forked."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import gc
+import inspect
+import json
+import os
+import threading
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import animus
+from animus import AnimusClient, FileTokenStore, MemoryTokenStore, StreamInterruptedError, UrlTokenSource, _chance, _fork
+from animus.conversation.exchange import Exchange
+from tests.forking import Child, fork_in_c, plain_fork, together
+from tests.refresh.sources import Caller
+from tests.servers import CHUNKED_HEAD, LAST_CHUNK, Answer, HttpServer, Peer, Received, chunked
+from tests.tokens.minting import mint
+from tests.wired import CHAT, user
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+
+FORKS = [pytest.param(plain_fork, id="os.fork"), pytest.param(fork_in_c, id="fork in C")]
+Fork = Callable[[], int]
+
+
+# ---- every lock is known -------------------------------------------------------------------------------
+
+_PRIMITIVES = {"Lock", "RLock", "Condition", "Event", "Semaphore", "BoundedSemaphore", "Barrier", "Thread", "Timer"}
+
+# classes with a primitive of their own that do not register, and why a forked child is safe all the same
+_SAFE = {
+    "animus.emulator.emulator.Emulator": "EmulatorState, its base, resets the event",
+    "animus.emulator.state.EmulatorState": "Emulator, which is one, registers",
+    "animus.refresh.flight.Flight": "SingleFlight, which registers, lets go of it",
+    "animus.refresh.flight._Errand": "SingleFlight, which registers, lets go of it",
+    "animus.http.watchdog.Guard": "a child does not touch its lock: it looks at the pid first",
+    "animus.transport.call.Cancellation": "Exchange, which registers, resets it; OpenWaits, which registers, lets go of it",
+    "animus.stores.lease.Lease": "a child does not touch its event: it looks at the pid first",
+    "animus.tools.work.Crew": "belongs to one call of one thread, and its threads end with it",
+}
+
+
+def _modules() -> Iterator[tuple[str, ast.Module]]:
+    root = Path(inspect.getfile(animus)).parent
+    for path in sorted(root.rglob("*.py")):
+        name = ".".join(("animus", *path.relative_to(root).with_suffix("").parts)).removesuffix(".__init__")
+        yield name, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _makes_primitives(node: ast.AST) -> bool:
+    return any(
+        isinstance(call, ast.Call)
+        and ((isinstance(call.func, ast.Attribute) and call.func.attr in _PRIMITIVES and ast.unparse(call.func.value) == "threading")
+             or ast.unparse(call.func) in ("queue.Queue", "queue.SimpleQueue", "ThreadPoolExecutor"))
+        for call in ast.walk(node)
+    )  # fmt: skip
+
+
+def _attributes(tree: ast.AST) -> Iterator[ast.AST]:
+    """Give what a class keeps in ``self``."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if node.value is not None and any(isinstance(t, (ast.Attribute, ast.Tuple)) for t in targets):
+                yield node.value
+
+
+def test_every_class_with_a_lock_is_reset_in_a_forked_child() -> None:
+    found: set[str] = set()
+    for module, tree in _modules():
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.ClassDef) or not any(_makes_primitives(value) for value in _attributes(node)):
+                continue
+            name = f"{module}.{node.name}"
+            found.add(name)
+            text = ast.unparse(node)
+            registers = "_fork.register(self)" in text and "def _reset_after_fork" in text
+            assert registers or name in _SAFE, f"{name} has a lock or a thread that a forked child would inherit: register it with _fork"
+    assert set(_SAFE) <= found, "an exception that is none any more"
+    assert len(found) > 25
+
+
+def test_no_module_has_a_lock_but_the_one_that_resets_them() -> None:
+    for module, tree in _modules():
+        for node in tree.body:
+            if not isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.If)) and _makes_primitives(node):
+                assert module == "animus._fork"
+
+
+def test_nothing_uses_a_cached_property() -> None:
+    # until Python 3.12 each has a lock for all objects of its class
+    assert [module for module, tree in _modules() if "cached_property" in ast.unparse(tree)] == []
+
+
+# ---- every lock is free --------------------------------------------------------------------------------
+
+_LOCKS = (type(threading.Lock()), type(threading.RLock()))
+_NOT_ENTERED = (type, types.ModuleType, types.FrameType, types.CodeType, str, bytes, int, float, Exception)
+
+
+def _locks_of(root: object) -> dict[int, tuple[str, Any]]:
+    """Give all locks that can be reached from an object, with the way there."""
+    found: dict[int, tuple[str, Any]] = {}
+    seen: set[int] = set()
+    waiting: list[tuple[str, Any]] = [(type(root).__name__, root)]
+    while waiting:
+        way, thing = waiting.pop()
+        if id(thing) in seen or isinstance(thing, _NOT_ENTERED):
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, _LOCKS):
+            found[id(thing)] = (way, thing)
+            continue
+        if isinstance(thing, types.FunctionType):
+            waiting += [(f"{way}.{thing.__name__}", cell.cell_contents) for cell in thing.__closure__ or () if _is_full(cell)]
+            continue
+        if isinstance(thing, dict):
+            waiting += [(f"{way}[{key!r}]" if isinstance(key, str) else way, value) for key, value in list(thing.items())]
+            waiting += [(way, key) for key in list(thing)]
+        waiting += [(f"{way}.{type(thing).__name__}", other) for other in gc.get_referents(thing)]
+        keep = getattr(thing, "__dict__", None)
+        if isinstance(keep, dict):
+            waiting += [(f"{way}.{name}", value) for name, value in list(keep.items())]
+    return found
+
+
+def _is_full(cell: Any) -> bool:
+    try:
+        return cell.cell_contents is not None
+    except ValueError:
+        return False
+
+
+def _held_in_another_thread(locks: list[Any]) -> Callable[[], None]:
+    """Hold all of them; give what lets go of them."""
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        taken = [lock for lock in locks if lock.acquire(blocking=False)]
+        held.set()
+        done.wait(60)
+        for lock in taken:
+            lock.release()
+
+    thread = threading.Thread(target=hold, daemon=True)
+    thread.start()
+    assert held.wait(20)
+
+    def let_go() -> None:
+        done.set()
+        thread.join()
+
+    return let_go
+
+
+@pytest.mark.parametrize("fork", FORKS)
+def test_a_child_finds_every_lock_free(tmp_path: Path, fork: Fork) -> None:
+    with platform_and_client() as (_, client), client.chat.completions([user("Hello")], stream=True) as stream:
+        exchange = Exchange(client.chat._room, client.chat._plan("Hello", {}))
+        views = [client.for_identity("ada"), client.with_options(retry=0), client.conversation()]
+        things = [client, *views, stream, exchange, MemoryTokenStore(), FileTokenStore(tmp_path)]
+        before = _locks_of(things)
+        manager = client._manager
+        known = [client.chat._lock, client.chat.history._lock, client._events._lock, client.session.cookies._cookies_lock]
+        known += [manager._lock, manager._flights._lock, client.session._watchdog._lock, client.session._budget._lock, exchange._lock]
+        assert {id(lock) for lock in known} <= set(before), "the walk does not find what is there"
+        let_go = _held_in_another_thread([lock for _, lock in before.values()])
+
+        def work() -> list[str]:
+            _fork.check_pid()
+            locks = [(way, lock) for way, lock in _locks_of(things).values() if not way.endswith("Guard")]  # those are not touched
+            taken = [way for way, lock in locks if not _is_free(lock)]
+            assert _use(client) == _SAID
+            exchange.cut(everything=True)
+            return taken
+
+        try:
+            assert Child(work, fork).result() == []
+        finally:
+            let_go()
+        assert "".join(stream.text) == "one two"
+
+
+def _is_free(lock: Any) -> bool:
+    if not lock.acquire(blocking=False):
+        return False
+    lock.release()
+    return True
+
+
+# ---- whatever the parent was doing ---------------------------------------------------------------------
+
+_HEAD = '{"id": "x", "object": "%s", "created": 1, "model": "m", "choices": [{"index": 0, "%s": {"role": "assistant", "content": "%s"}%s}]}'
+_STOP = ', "finish_reason": "stop"'
+
+
+def _whole(text: str) -> Answer:
+    return Answer(headers={"Content-Type": "application/json"}, body=(_HEAD % ("chat.completion", "message", text, _STOP)).encode())
+
+
+def _frame(text: str) -> bytes:
+    return f"data: {_HEAD % ('chat.completion.chunk', 'delta', text, '')}\n\n".encode()
+
+
+class Platform(HttpServer):
+    """Token provider and API. It holds the first request of one kind (``token``, ``call`` or ``stream``) until the test says so."""
+
+    def __init__(self, holds: str = "") -> None:
+        self.holds = holds
+        self.came, self.go_on = threading.Event(), threading.Event()
+        super().__init__()
+
+    def count(self, kind: str) -> int:
+        return sum(self._kind(request) == kind for request in self.requests)
+
+    @staticmethod
+    def _kind(request: Received) -> str:
+        if request.path == "/token":
+            return "token"
+        return "stream" if b'"stream":true' in request.body.replace(b" ", b"") else "call"
+
+    def _keep_alive(self, peer: Peer) -> None:
+        while True:
+            request = peer.request()
+            with self._lock:
+                self.requests.append(request)
+                kind = self._kind(request)
+                held = kind == self.holds and self.count(kind) == 1
+            if kind == "stream":
+                peer.send(CHUNKED_HEAD + chunked(_frame("one ")))
+            if held:
+                self.came.set()
+                assert self.go_on.wait(60)
+            if kind == "stream":
+                peer.send(chunked(_frame("two"), b"data: [DONE]\n\n") + LAST_CHUNK)
+            elif kind == "token":
+                peer.answer(Answer(body=json.dumps({"accessToken": mint(4102444800)}).encode()))
+            else:
+                peer.answer(_whole("said"))
+
+
+@contextlib.contextmanager
+def platform_and_client(holds: str = "") -> Iterator[tuple[Platform, AnimusClient]]:
+    with Platform(holds) as platform:
+        source = UrlTokenSource(f"{platform.url}/token", timeout=30.0)
+        chat = {**CHAT, "history_size": 10}
+        with AnimusClient(source, api_base_url=f"{platform.url}/v3", chat=chat, timeouts={"deadline": 60.0}) as client:
+            try:
+                yield platform, client
+            finally:
+                platform.go_on.set()
+
+
+def _use(client: AnimusClient) -> list[str]:
+    """Use all there is; give what was said."""
+    said = [client.chat.completions([user("Hello")]).text, client.chat.send("Hello", pace=False).text]
+    with client.chat.completions([user("Hello")], stream=True) as stream:
+        said.append("".join(stream.text))
+    said.append(client.chat.submit("Hello", pace=False).result(30).text)
+    said.append(client.conversation().send("Hello", pace=False).text)
+    said.append(client.for_identity("ada").chat.send("Hello", pace=False).text)
+    assert client.session.post("/chat/completions", json={}).status_code == 200
+    client.clear_auth_token()
+    said.append(client.with_options(retry=0).chat.send("Hello", pace=False).text)
+    client.chat.set_chat_history([{"role": "user", "content": "more"}])
+    client.chat.clear_chat_history()
+    client.close()
+    return said
+
+
+_SAID = ["said", "one two", "one two", "one two", "one two", "one two", "one two"]
+
+
+def _stream(client: AnimusClient) -> str:
+    with client.chat.completions([user("Hello")], stream=True) as stream:
+        return "".join(stream.text)
+
+
+_ACTS: dict[str, Callable[[AnimusClient], str]] = {
+    "token": lambda client: client.chat.completions([user("Hello")]).text,
+    "call": lambda client: client.chat.completions([user("Hello")]).text,
+    "stream": _stream,
+}
+
+
+@pytest.mark.parametrize("fork", FORKS)
+@pytest.mark.parametrize("doing", ["token", "call", "stream"])
+def test_while_the_parent_waits_for_a(doing: str, fork: Fork) -> None:
+    with platform_and_client(doing) as (platform, client):
+        callers = [Caller(lambda: _ACTS[doing](client)) for _ in range(3)]
+        assert platform.came.wait(20)
+        assert Child(lambda: _use(client), fork).result() == _SAID
+        platform.go_on.set()
+        assert {caller.finish() for caller in callers} == {"one two" if doing == "stream" else "said"}
+
+
+@pytest.mark.parametrize("fork", FORKS)
+def test_while_an_exchange_of_the_parent_runs_in_its_thread(fork: Fork) -> None:
+    with platform_and_client("stream") as (platform, client):
+        future = client.chat.submit("Hello", pace=False)
+        assert platform.came.wait(20)
+        assert Child(lambda: _use(client), fork).result() == _SAID
+        platform.go_on.set()
+        assert future.result(30).text == "one two"
+
+
+@pytest.mark.parametrize("fork", FORKS)
+def test_a_stream_stays_its_parents(fork: Fork) -> None:
+    with platform_and_client("stream") as (platform, client), client.chat.completions([user("Hello")], stream=True) as stream:
+        pieces = iter(stream.text)
+        assert next(pieces) == "one "
+
+        def work() -> list[str]:
+            _fork.check_pid()
+            with pytest.raises(StreamInterruptedError, match="belongs to the process that began it"):
+                next(pieces)
+            stream.close()
+            return _use(client)
+
+        assert Child(work, fork).result() == _SAID
+        platform.go_on.set()
+        assert list(pieces) == ["two"]
+
+
+def test_a_child_that_leaves_the_loop_over_a_stream_leaves_the_parent_its_connection() -> None:
+    with platform_and_client() as (_, client):
+        events = []
+        for event in client.chat.stream("Hello", pace=False):
+            events.append(event.name)
+            if event.name == "message_tokens" and events.count("message_tokens") == 1:
+                pid = plain_fork()
+                if pid == 0:
+                    break
+        else:
+            _, status = os.waitpid(pid, 0)
+            assert status == 0
+            assert events.count("message_tokens") == 2
+            return
+        os._exit(0)
+
+
+def test_a_child_and_its_parent_do_not_share_a_connection() -> None:
+    with platform_and_client() as (platform, client):
+        _use_once(client)
+        before = platform.connections
+        assert together(4, lambda: _use_once(client)) == ["said"] * 4
+        assert platform.connections >= before + 4
+        _use_once(client)
+        assert platform.count("token") == 1, "the children have the valid token of their parent"
+
+
+def _use_once(client: AnimusClient) -> str:
+    return client.chat.completions([user("Hello")]).text
+
+
+def test_all_threads_of_a_child_that_was_forked_in_c_may_come_at_once() -> None:
+    with platform_and_client() as (platform, client):
+        let_go = _held_in_another_thread([lock for _, lock in _locks_of(client).values()])
+
+        def work() -> list[str]:
+            barrier = threading.Barrier(16)
+
+            def ask() -> str:
+                barrier.wait()
+                return _use_once(client)
+
+            return [caller.finish() for caller in [Caller(ask) for _ in range(16)]]
+
+        try:
+            assert Child(work, fork_in_c).result() == ["said"] * 16
+        finally:
+            let_go()
+        assert platform.count("token") == 1
+
+
+# ---- the reset itself ----------------------------------------------------------------------------------
+
+
+class Registered:
+    def __init__(self, fails: bool = False) -> None:
+        self.fails = fails
+        self.resets = 0
+        _fork.register(self)
+
+    def _reset_after_fork(self) -> None:
+        self.resets += 1
+        if self.fails:
+            raise RuntimeError("cannot")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_one_that_cannot_be_reset_does_not_keep_the_others_from_it() -> None:
+    things = [Registered(fails=number % 3 == 0) for number in range(30)]
+
+    def work() -> list[int]:
+        with pytest.raises(RuntimeError, match="cannot"):
+            _fork.check_pid()
+        _fork.check_pid()
+        return [thing.resets for thing in things]
+
+    assert Child(work, fork_in_c).result() == [1] * 30
+    assert {thing.resets for thing in things} == {0}
+
+
+def test_children_do_not_pause_for_the_same_random_times() -> None:
+    chance = _chance.Chance()
+    numbers = together(8, chance.random)
+    assert len({*numbers, chance.random()}) == 9
