@@ -5,9 +5,13 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from animus.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 class Unset:
@@ -26,6 +30,7 @@ class Unset:
 
 
 UNSET: Final = Unset()
+Made = TypeVar("Made", bound="DataclassInstance")
 
 
 def refuse(field: str, value: object, allowed: str, hint: str | None = None) -> ConfigurationError:
@@ -89,6 +94,25 @@ def known_keys(where: str, given: Mapping[str, Any], known: Iterable[str]) -> No
         near = difflib.get_close_matches(snake_case(str(key)), known, 1, 0.75)
         hint = f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(known)}."
         raise ConfigurationError(f"{where} has no setting {str(key)!r}", hint=hint if not near else f"{hint} Known are: {', '.join(known)}")
+
+
+def made_of(default: Made, value: object, where: str) -> Made | None:
+    """Give the frozen settings that ``value`` means: None (``default``), one of the same class, or a mapping of single ones.
+
+    Gives None for anything else, which its class may have a meaning for.
+
+    Raises:
+        ConfigurationError: an unknown setting in the mapping, or a value that is not allowed.
+    """
+    if value is None:
+        return default
+    if isinstance(value, type(default)):
+        return value
+    if not isinstance(value, Mapping):
+        return None
+    changes: Mapping[str, Any] = value
+    known_keys(where, changes, (field.name for field in fields(default)))
+    return replace(default, **changes)
 
 
 def near_miss(name: str, known: Iterable[str]) -> str:

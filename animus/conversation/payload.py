@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from animus._check import UNSET, snake_case
+from animus._check import UNSET, unexpected_keyword
 from animus.config import PARAMETERS, SAMPLING, ChatConfig, TurnConfig, turns_from
 from animus.conversation.messages import ChatMessage
 from animus.errors import ConfigurationError
@@ -59,7 +58,7 @@ def read_parameters(config: ChatConfig, options: Mapping[str, Any], *, where: st
         elif name in PARAMETERS:
             given[name] = None if value is None else PARAMETERS[name](name, value)
         else:
-            raise TypeError(_unknown(name, where))
+            raise unexpected_keyword(where, name, (*PARAMETERS, "auto_turn"))
     return Parameters(config, given, turns, turns_given, toolbox)
 
 
@@ -72,13 +71,6 @@ def toolbox_of(tools: Any) -> Toolbox | None:
     if tools is None or isinstance(tools, Toolbox):
         return tools
     return Toolbox(tools)
-
-
-def _unknown(name: str, where: str) -> str:
-    known = [*PARAMETERS, "auto_turn"]
-    near = difflib.get_close_matches(snake_case(name), known, 1, 0.75)
-    hint = f"did you mean {near[0]!r}?" if near else "further fields of the API go in extra_body={…}"
-    return f"{where} got an unexpected keyword argument {name!r}; {hint}"
 
 
 def request_body(parameters: Parameters, messages: Sequence[ChatMessage], *, stream: bool, auto_turn: bool) -> dict[str, Any]:

@@ -17,12 +17,12 @@ from animus._secret import scrub, scrub_deep
 from animus.errors import ApiError, class_for_status
 from animus.http.failure import without_authorization
 from animus.http.retry_after import retry_after
+from animus.models.answer import REQUEST_ID_HEADERS
 
 logger: logging.Logger = logging.getLogger(__name__)
 _PIECE = 65536
 _LONGEST_TEXT = 200
-_LONGEST_BODY = 8192
-_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-correlation-id", "x-kong-request-id", "cf-ray")
+LONGEST_BODY = 8192
 
 _HINTS = {
     401: "The API refused the token, also a new one: check that token provider and api_base_url belong to the same platform",
@@ -35,7 +35,7 @@ _HINTS = {
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:
     """Give the id the API gave the request, or None."""
-    for name in _REQUEST_ID_HEADERS:
+    for name in REQUEST_ID_HEADERS:
         value = headers.get(name)
         if value:
             return value[:200]
@@ -103,7 +103,7 @@ def api_error(
         f"{shown}: {scrub(message, secrets)[:1000]}" if message else shown,
         status=status,
         error_data=None if data is UNSET else scrub_deep(data, secrets),
-        body=scrub(text[:_LONGEST_BODY], secrets),
+        body=scrub(text[:LONGEST_BODY], secrets),
         request_id=request_id_of(response.headers),
         response=bare_response(response, secrets),
         retry_after=retry_after(response.headers, now),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 from animus import _check
 from animus._clock import Clock
@@ -46,14 +44,9 @@ class Timeouts:
             ConfigurationError: anything else.
         """
         default = default or cls()
-        if value is None:
-            return default
-        if isinstance(value, cls):
-            return value
-        if isinstance(value, Mapping):
-            changes: Mapping[str, Any] = value
-            _check.known_keys("timeouts", changes, (field.name for field in fields(cls)))
-            return replace(default, **changes)
+        made = _check.made_of(default, value, "timeouts")
+        if made is not None:
+            return made
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return replace(default, deadline=value)
         raise _check.refuse("timeouts", value, "a Timeouts, a mapping of limits, or the seconds for the whole call")

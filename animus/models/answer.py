@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-correlation-id", "x-kong-request-id", "cf-ray")
+REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-correlation-id", "x-kong-request-id", "cf-ray")
 _LONGEST_SHOWN = 60
 
 
@@ -37,8 +37,8 @@ class HttpInfo:
     @property
     def request_id(self) -> str | None:
         """The id the API gave the request (``x-request-id`` or a relative), or None."""
-        found = {name.lower(): value for name, value in self.headers.items() if name.lower() in _REQUEST_ID_HEADERS}
-        return next((found[name] for name in _REQUEST_ID_HEADERS if found.get(name)), None)
+        found = {name.lower(): value for name, value in self.headers.items() if name.lower() in REQUEST_ID_HEADERS}
+        return next((found[name] for name in REQUEST_ID_HEADERS if found.get(name)), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from animus._secret import scrub, scrub_deep
-from animus.errors import ApiError, JobFailedError, ResponseDecodeError
-from animus.http.status import body_text, message_in
+from animus._secret import scrub
+from animus.errors import JobFailedError
+from animus.http.status import message_in
 from animus.http.timeouts import Timeouts
 from animus.models.answer import ShapeError
 from animus.models.media import MediaAnalysis, decode_analysis
@@ -23,9 +23,9 @@ from animus.transport.policy import RetryPolicy
 from animus.transport.session import AnimusSession
 
 _PATH = "/media/categories"
+_WHAT = "a media analysis"
 _KIND = "media analysis"
 _GO_ON = "It may still be running: go on with client.media.wait_for_analysis(error.job), or look with get_analysis_status()"
-_LONGEST_BODY = 8192
 _LONGEST_REASON = 1000
 
 
@@ -62,7 +62,7 @@ class AnalysisCalls:
             reason = self._reason(analysis)
             raise JobFailedError(f"the {_KIND} failed{f': {reason}' if reason else ''}", job=analysis)
         if analysis.outcome == "pending" and analysis.metadata is None and analysis.results is None:
-            raise _undecodable(answer, "it has begun, but there is no job_id to look for")
+            raise answer.undecodable(_WHAT, "it has begun, but there is no job_id to look for")
         return analysis
 
     def look(self, job_id: str, timeouts: Timeouts | None = None) -> MediaAnalysis:
@@ -108,27 +108,9 @@ class AnalysisCalls:
         try:
             analysis = decode_analysis(answer.response.content, answer.http)
         except ShapeError as error:
-            raise _undecodable(answer, str(error)) from None
+            raise answer.undecodable(_WHAT, str(error)) from None
         if analysis.status is None and analysis.metadata is None and analysis.results is None:
             raw = analysis.raw
-            if raw.get("error"):  # some services say 200 and mean it otherwise
-                raise ApiError(
-                    f"the API reported an error: {scrub(message_in(raw) or 'without a message', answer.secrets)}",
-                    status=answer.response.status_code,
-                    error_data=scrub_deep(raw, answer.secrets),
-                    request_id=answer.request_id,
-                    attempts=answer.call.attempts,
-                )
+            if raw.get("error"):
+                raise answer.reported_error(raw)
         return analysis
-
-
-def _undecodable(answer: ApiAnswer, why: str) -> ResponseDecodeError:
-    """Give the error for an answer that is no analysis."""
-    return ResponseDecodeError(
-        f"the API answered {answer.response.status_code}, but not with a media analysis: {scrub(why, answer.secrets)}",
-        status=answer.response.status_code,
-        body=scrub(body_text(answer.response)[:_LONGEST_BODY], answer.secrets),
-        request_id=answer.request_id,
-        attempts=answer.call.attempts,
-        hint="Check api_base_url: something other than the API may have answered",
-    )

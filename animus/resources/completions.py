@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, overload
 
-from animus._secret import scrub, scrub_deep
-from animus.errors import ApiError, ResponseDecodeError
-from animus.http.status import body_text, message_in
 from animus.http.timeouts import Timeouts
 from animus.models.chat import ChatCompletion, ShapeError, decode_completion
 from animus.resources.body import encode_body
@@ -18,7 +15,6 @@ from animus.transport.policy import RetryPolicy
 from animus.transport.session import AnimusSession
 
 _PATH = "/chat/completions"
-_LONGEST_BODY = 8192
 
 
 @overload
@@ -87,29 +83,10 @@ def whole_completion(answer: ApiAnswer) -> ChatCompletion:
     try:
         completion = decode_completion(answer.content(), answer.http)
     except ShapeError as error:
-        raise _undecodable(answer, str(error)) from None
+        raise answer.undecodable("a completion", str(error)) from None
     if not completion.choices:
         raw = completion.raw
         if isinstance(raw, Mapping) and raw.get("error"):
-            raise ApiError(
-                f"the API reported an error: {scrub(message_in(raw) or 'without a message', answer.secrets)}",
-                status=answer.response.status_code,
-                error_data=scrub_deep(dict(raw), answer.secrets),
-                request_id=answer.request_id,
-                attempts=answer.call.attempts,
-            )
-        raise _undecodable(answer, "there are no choices in it")
+            raise answer.reported_error(raw)
+        raise answer.undecodable("a completion", "there are no choices in it")
     return completion
-
-
-def _undecodable(answer: ApiAnswer, why: str) -> ResponseDecodeError:
-    response = answer.response
-    text = body_text(response)
-    return ResponseDecodeError(
-        f"the API answered {response.status_code}, but not with a completion: {scrub(why, answer.secrets)}",
-        status=response.status_code,
-        body=scrub(text[:_LONGEST_BODY], answer.secrets),
-        request_id=answer.request_id,
-        attempts=answer.call.attempts,
-        hint="Check api_base_url: something other than the API may have answered",
-    )

@@ -13,9 +13,7 @@ import msgspec
 
 from animus._atomic import write_atomically
 from animus._markdown import image_markdown
-from animus._secret import scrub, scrub_deep, shape_of
-from animus.errors import ResponseDecodeError
-from animus.http.status import body_text
+from animus._secret import scrub_deep, shape_of
 from animus.http.timeouts import Timeouts
 from animus.resources.body import encode_body
 from animus.transport.api import ApiAnswer, call_api
@@ -120,10 +118,10 @@ def generate_image(
     try:
         raw = msgspec.json.decode(answer.response.content)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise _undecodable(answer, "it is not JSON") from None
+        raise answer.undecodable("an image", "it is not JSON", hint=None) from None
     url = _url_in(raw)
     if url is None:
-        raise _undecodable(answer, f"no image URL in {shape_of(scrub_deep(raw, answer.secrets))}")
+        raise answer.undecodable("an image", f"no image URL in {shape_of(scrub_deep(raw, answer.secrets))}", hint=None)
     return GeneratedImage(url, prompt, raw, session)
 
 
@@ -137,13 +135,3 @@ def _url_in(raw: Any) -> str | None:
         if isinstance(first, str) and first.strip():
             return first
     return None
-
-
-def _undecodable(answer: ApiAnswer, why: str) -> ResponseDecodeError:
-    return ResponseDecodeError(
-        f"the API answered {answer.response.status_code}, but not with an image: {why}",
-        status=answer.response.status_code,
-        body=scrub(body_text(answer.response)[:8192], answer.secrets),
-        request_id=answer.request_id,
-        attempts=answer.call.attempts,
-    )

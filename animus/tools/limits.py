@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 from animus import _check
 from animus._clock import Clock
@@ -42,14 +41,9 @@ class ToolLimits:
         Raises:
             ConfigurationError: anything else.
         """
-        default = default or cls()
-        if value is None:
-            return default
-        if isinstance(value, cls):
-            return value
-        if isinstance(value, Mapping):
-            _check.known_keys("tool_limits", value, (field.name for field in fields(cls)))
-            return replace(default, **value)
+        made = _check.made_of(default or cls(), value, "tool_limits")
+        if made is not None:
+            return made
         raise _check.refuse("tool_limits", value, "a ToolLimits or a mapping of limits")
 
 

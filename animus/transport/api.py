@@ -8,11 +8,12 @@ from typing import Any
 
 import requests
 
-from animus.errors import AnimusError, ApiError, ApiTimeoutError, StreamTimeoutError
+from animus._secret import scrub, scrub_deep
+from animus.errors import AnimusError, ApiError, ApiTimeoutError, ResponseDecodeError, StreamTimeoutError
 from animus.http.body import BodyStream
 from animus.http.failure import LimitExceeded, conceal, connection_error, limit_hint
 from animus.http.response import LazyResponse
-from animus.http.status import api_error, request_id_of
+from animus.http.status import LONGEST_BODY, api_error, body_text, message_in, request_id_of
 from animus.http.timeouts import Timeouts
 from animus.models.answer import HttpInfo
 from animus.transport.attempts import FAILURES
@@ -20,6 +21,8 @@ from animus.transport.bearer import carried_token
 from animus.transport.call import Call, Cancellation
 from animus.transport.policy import RetryPolicy
 from animus.transport.session import AnimusSession
+
+ELSEWHERE = "Check api_base_url: something other than the API may have answered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,27 @@ class ApiAnswer:
         """Give the body of a streamed answer as pieces of bytes."""
         call = self.call
         return BodyStream(self.response, guard=call.guard, timeouts=call.timeouts, deadline=call.deadline)
+
+    def undecodable(self, what: str, why: str, hint: str | None = ELSEWHERE) -> ResponseDecodeError:
+        """Give the error for a body that is not ``what`` the API promises."""
+        return ResponseDecodeError(
+            f"the API answered {self.response.status_code}, but not with {what}: {scrub(why, self.secrets)}",
+            status=self.response.status_code,
+            body=scrub(body_text(self.response)[:LONGEST_BODY], self.secrets),
+            request_id=self.request_id,
+            attempts=self.call.attempts,
+            hint=hint,
+        )
+
+    def reported_error(self, raw: Mapping[str, Any]) -> ApiError:
+        """Give the error for a body that says ``error`` under a status of success: some services mean it otherwise."""
+        return ApiError(
+            f"the API reported an error: {scrub(message_in(raw) or 'without a message', self.secrets)}",
+            status=self.response.status_code,
+            error_data=scrub_deep(dict(raw), self.secrets),
+            request_id=self.request_id,
+            attempts=self.call.attempts,
+        )
 
 
 def call_api(

@@ -13,9 +13,7 @@ A 401 is another matter: once, with a renewed token (:mod:`animus.transport.atte
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from animus import _check
 from animus.http.failure import Failure
@@ -69,14 +67,9 @@ class RetryPolicy:
             ConfigurationError: anything else.
         """
         default = default or cls()
-        if value is None:
-            return default
-        if isinstance(value, cls):
-            return value
-        if isinstance(value, Mapping):
-            changes: Mapping[str, Any] = value
-            _check.known_keys("retry", changes, (field.name for field in fields(cls)))
-            return replace(default, **changes)
+        made = _check.made_of(default, value, "retry")
+        if made is not None:
+            return made
         if isinstance(value, int):
             return replace(default, repeats=int(value) if value is not True else default.repeats)
         raise _check.refuse("retry", value, "a RetryPolicy, a mapping of its settings, or a number of repeats")

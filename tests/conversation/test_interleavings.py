@@ -8,23 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from animus import AnimusClient, ResponseDecodeError, ServerError, StreamInterruptedError
-from animus._clock import SystemClock
 from animus.emulator import Emulator
-from tests.wired import CHAT, CHAT_PATH, Heard, assistant, bodies, call, tool, user
+from tests.conversation.hurried import UNSHRUNK, hurried_client
+from tests.wired import CHAT_PATH, Heard, assistant, bodies, call, tool, user
 
 _ANSWERS = 60
 _FLOW = [user("look it up"), {**assistant("I look."), "tool_calls": [call("1")]}, tool("1"), assistant("Found.")]
 _TURNS = {"enabled": False, "min_delay": 0.5, "max_delay": 1.0, "max_turns": 4}
-
-
-class Hasty(SystemClock):
-    """Waits for some milliseconds at most: long enough to be cut."""
-
-    def wait(self, event: threading.Event, timeout: float | None) -> bool:
-        return super().wait(event, None if timeout is None else min(timeout, 0.003))
 
 
 def script() -> list[dict[str, Any]]:
@@ -200,38 +193,18 @@ def run_of(emulator_process: Emulator) -> Callable[[list[list[Any]]], Run]:
     emulator = emulator_process
 
     def run(programs: list[list[Any]]) -> Run:
-        others = set(threading.enumerate())
-        emulator.reset()
-        emulator.api_key = "opaque-token"
-        emulator.script(script())
-        client = AnimusClient(
-            lambda: "opaque-token",
-            api_base_url=emulator.api_base_url,
-            chat={**CHAT, "history_size": 500, "auto_turn": {**_TURNS, "enabled": True}},
-            retry=0,
-            clock=Hasty(),
-        )
-        with client:
+        with hurried_client(emulator, script(), _TURNS) as client:
             client.chat.set_chat_history(_FLOW)
             run = Run(client, emulator)
             run.all_at_once(programs)
             check(run)
-            assert client.chat.send("plain last!", auto_turn=False).text.startswith("plain")
-        for thread in set(threading.enumerate()) - others:
-            if not thread.name.startswith("animus-emulator"):
-                thread.join(10)
-                assert not thread.is_alive(), f"{thread.name} is left"
         return run
 
     return run
 
 
-# no shrinking: what depends on the moment does not come again in the same way
-_SETTINGS = settings(max_examples=25, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])
-
-
 @given(programs(_EDIT))
-@_SETTINGS
+@UNSHRUNK
 def test_nothing_announced_is_lost_and_nothing_is_there_twice(run_of: Callable[[list[list[Any]]], Run], programs: list[list[Any]]) -> None:
     run = run_of(programs)
     contents = [message["content"] for message in run.chat.get_chat_history()]
@@ -245,7 +218,7 @@ def test_nothing_announced_is_lost_and_nothing_is_there_twice(run_of: Callable[[
 
 
 @given(programs(_EDIT, _FORGET))
-@_SETTINGS
+@UNSHRUNK
 def test_forgetting_and_replacing_meanwhile_leave_it_consistent(
     run_of: Callable[[list[list[Any]]], Run], programs: list[list[Any]]
 ) -> None:

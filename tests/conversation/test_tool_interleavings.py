@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from animus import AnimusClient, ServerError, ToolError
 from animus.emulator import Emulator
 from animus.tools import Toolbox
-from tests.conversation.test_interleavings import Hasty
-from tests.wired import CHAT, Heard, bodies, user
+from tests.conversation.hurried import UNSHRUNK, hurried_client
+from tests.wired import Heard, bodies, user
 
 _ANSWERS = 40
 _ALONE = " by itself!"  # ends what run_tools() asks
@@ -175,38 +175,18 @@ def run_of(emulator_process: Emulator) -> Callable[[list[list[Any]]], tuple[Run,
     emulator = emulator_process
 
     def run(programs: list[list[Any]]) -> tuple[Run, Heard]:
-        others = set(threading.enumerate())
-        emulator.reset()
-        emulator.api_key = "opaque-token"
-        emulator.script(script())
-        client = AnimusClient(
-            lambda: "opaque-token",
-            api_base_url=emulator.api_base_url,
-            chat={**CHAT, "history_size": 500, "auto_turn": {**_TURNS, "enabled": True}},
-            retry=0,
-            clock=Hasty(),
-        )
-        with client:
+        with hurried_client(emulator, script(), _TURNS) as client:
             run = Run(client)
             heard = Heard(client)
             run.all_at_once(programs)
             assert (run.unexpected, run.chat._running) == ([], [])
-            assert client.chat.send("plain last!", auto_turn=False).text.startswith("plain")
-        for thread in set(threading.enumerate()) - others:
-            if not thread.name.startswith("animus-emulator"):
-                thread.join(10)
-                assert not thread.is_alive(), f"{thread.name} is left"
         return run, heard
 
     return run
 
 
-# no shrinking: what depends on the moment does not come again in the same way
-_SETTINGS = settings(max_examples=25, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])
-
-
 @given(st.lists(st.lists(_TALK, max_size=5), min_size=2, max_size=4))
-@_SETTINGS
+@UNSHRUNK
 def test_every_call_has_its_result(
     run_of: Callable[..., tuple[Run, Heard]], emulator_process: Emulator, programs: list[list[Any]]
 ) -> None:
@@ -223,7 +203,7 @@ def test_every_call_has_its_result(
 
 
 @given(st.lists(st.lists(st.one_of(_TALK, _TALK, _FORGET), max_size=5), min_size=2, max_size=4))
-@_SETTINGS
+@UNSHRUNK
 def test_forgetting_meanwhile_leaves_no_orphan_on_the_wire(
     run_of: Callable[..., tuple[Run, Heard]], emulator_process: Emulator, programs: list[list[Any]]
 ) -> None:
