@@ -70,7 +70,8 @@ def _with_format(annotation: Any) -> Any:
     if get_origin(annotation) in (Union, types.UnionType):
         return Union[tuple(_with_format(member) for member in get_args(annotation))]  # noqa: UP007
     if get_origin(annotation) is Annotated:
-        return Annotated[(_with_format(annotation.__origin__), *annotation.__metadata__)]
+        members = (_with_format(annotation.__origin__), *annotation.__metadata__)
+        return Annotated[members]
     return annotation
 
 
