@@ -12,6 +12,7 @@ from urllib3.response import HTTPResponse
 from animus import _fork
 from animus._secret import bare_url
 from animus.errors import StreamInterruptedError, StreamTimeoutError
+from animus.http.chunks import arrived_chunks, chunked_source
 from animus.http.failure import limit_hint, sort_failure
 from animus.http.timeouts import Deadline, Timeouts
 from animus.http.watchdog import Guard
@@ -25,8 +26,8 @@ _FINISH = 0.05  # seconds the end of a body may take after its last event, befor
 class BodyStream:
     """The bytes of a streamed answer, as they arrive.
 
-    Chunked bodies are read chunk by chunk; others by ``read1``, which gives what is there: reading a fixed amount from
-    a body that ends with the connection would hold the first event back until the last.
+    Of a chunked body all chunks that are there make a piece; others are read by ``read1``, which gives what is there: reading
+    a fixed amount from a body that ends with the connection would hold the first event back until the last.
 
     Threads: one reads; any may :meth:`close`, which ends a blocked read at once. Fork: the stream stays its parent's; reading on
     in the child is an error, and closing it there leaves the parent's connection alone.
@@ -140,7 +141,8 @@ class BodyStream:
         if not isinstance(raw, HTTPResponse):  # somebody's stand-in, such as vcrpy's
             yield from self._response.iter_content(chunk_size=None)
         elif raw.chunked:
-            yield from raw.stream(_PIECE, decode_content=True)
+            source = chunked_source(raw)
+            yield from arrived_chunks(raw, source) if source is not None else raw.stream(_PIECE, decode_content=True)
         else:
             while piece := raw.read1(_PIECE, decode_content=True):
                 yield piece
