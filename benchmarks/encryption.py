@@ -90,16 +90,7 @@ GROUPS = [
             Client("requests, twin", "requests_post"),
             Client("openai", needs="openai"),
         ],
-        [
-            Row(
-                "22",
-                "CPU of a call on a new TLS connection / requests",
-                ratio("animus", "requests"),
-                0.25,
-                0.12,
-                open="no shared TLS context yet",
-            )
-        ],
+        [Row("22", "CPU of a call on a new TLS connection / requests", ratio("animus", "requests"), 0.25, 0.12)],
         30,
         9,
         ("requests", "requests, twin", "cpu"),

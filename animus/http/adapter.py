@@ -18,6 +18,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from animus import _fork
 from animus.http.express import Routes, express_send, untouched
 from animus.http.head import AnswerHead
+from animus.http.trust import sharing_trust
 from animus.http.watchdog import Guard, current_guard
 
 POOL_SIZE = 100  # idle connections kept for one host; a queue of that length costs nothing, a reconnect does
@@ -140,7 +141,8 @@ class GuardedHTTPSConnection(_Guarded, _Tls):
             ConnectTimeoutError, NewConnectionError: the handshake was not finished; urllib3 would call it a failure to read.
         """
         try:
-            super().connect()
+            with sharing_trust(self):
+                super().connect()
         except TimeoutError as error:
             raise ConnectTimeoutError(self, f"connecting to {self.host} timed out") from error
         except OSError as error:

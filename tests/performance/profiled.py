@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -30,12 +31,15 @@ def called_by(work: Callable[[], Any], look: Callable[[FrameType], None] | None 
             if look is not None:
                 look(frame)
 
-    before = sys.getprofile()
+    before, collects = sys.getprofile(), gc.isenabled()
+    gc.disable()  # what others left behind is finalized by functions, too
     sys.setprofile(note)
     try:
         work()
     finally:
         sys.setprofile(before)
+        if collects:
+            gc.enable()
     return found
 
 

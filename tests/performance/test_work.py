@@ -34,6 +34,11 @@ def _read(client: AnimusClient) -> None:
             pass
 
 
+def _least(call: Callable[[], object]) -> int:
+    """Give the functions called by one of several calls: a logger or an import may remember something in any of them."""
+    return min(called_by(call).total() for _ in range(5))
+
+
 def _owned(found: Counter[str]) -> Counter[str]:
     return Counter({name: count for name, count in found.items() if "/animus/" in name})
 
@@ -85,10 +90,10 @@ def test_the_environment_is_not_walked(serve: Serve, client_for: ClientFor, monk
     """Plain requests decodes all variables four times per call."""
     client = client_for(serve(answered))
     call = _call(client)
-    few = called_by(call).total()
+    few = _least(call)
     for number in range(400):
         monkeypatch.setenv(f"SOME_SERVICE_{number}_PORT", "tcp://10.0.0.1:80")
-    assert called_by(call).total() == few
+    assert _least(call) == few
 
 
 def test_frames_are_work_in_proportion(serve: Serve, client_for: ClientFor) -> None:
