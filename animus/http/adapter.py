@@ -18,6 +18,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from animus import _fork
 from animus.http.express import Routes, express_send, untouched
 from animus.http.head import AnswerHead
+from animus.http.request_head import RequestHead, remembered, untouched as untouched_heads, wanted, written_again
 from animus.http.trust import sharing_trust
 from animus.http.watchdog import Guard, current_guard
 
@@ -43,6 +44,7 @@ class _Guarded:
     response_class: Any = AnswerHead
     _guard: Guard | None = None
     _held: bytes | None = None
+    _head: RequestHead | None = None
 
     def _new_conn(self) -> Any:
         guard = current_guard()
@@ -64,22 +66,35 @@ class _Guarded:
         """Give a way to a socket that was just connected."""
         return SocketOf(sock)
 
-    def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
+    def request(self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any) -> None:
         """Send a request; head and small body leave together: one system call, one TLS record, less to pay."""
         guard = current_guard()
         if guard is not None:
             self._guard = guard
             guard.attach(self)
-        # what a generator or file gives is sent as it comes
-        together = type(body) is bytes and len(body) <= _TOGETHER
-        self._held = b"" if together else None
+        if type(body) is bytes and len(body) <= _TOGETHER:
+            self._send_together(method, url, body, headers, options)
+        else:  # what a generator or file gives is sent as it comes
+            super().request(method, url, body, headers, **options)  # type: ignore[misc]
+
+    def _send_together(self, method: str, url: str, body: bytes, headers: Any, options: dict[str, Any]) -> None:
+        made_of = wanted(method, url, headers, body, options)
+        head = written_again(self, self._head, made_of, body) if self._head is not None else None
+        if head is not None:
+            if self.sock is not None:
+                self.sock.settimeout(self.timeout)
+            super().send(head + body)  # type: ignore[misc]
+            return
+        self._head = None
+        self._held = b""
         try:
-            super().request(method, url, body, *args, **kwargs)  # type: ignore[misc]
+            super().request(method, url, body, headers, **options)  # type: ignore[misc]
             held, self._held = self._held, None
-            if held:
-                super().send(held)  # type: ignore[misc]
         finally:
             self._held = None
+        super().send(held)  # type: ignore[misc]
+        if untouched_heads() and held.endswith(body):
+            self._head = remembered(self, made_of, held[: len(held) - len(body)], body)
 
     def send(self, data: Any) -> None:
         """Send ``data``, or keep it until the request is whole."""
