@@ -149,7 +149,7 @@ def test_a_connection_that_waits_for_an_answer_takes_no_request(connection: Any)
 
 
 def test_a_connection_whose_answer_was_not_read_is_not_ready(connection: Any) -> None:
-    connection.request("POST", "/", body=b"a")
+    connection.request("POST", "/", body=b"a", preload_content=False)
     unread = connection.getresponse()
     connection.request("POST", "/", body=b"a")
     with pytest.raises(http.client.ResponseNotReady):
