@@ -49,12 +49,11 @@ def wrapper(place: Place) -> Sample:
         for _ in range(calls):
             client.chat.completions(wire.MESSAGES[1:])
         per_call = (time.process_time() - began) / calls * 1e9
-        looks = 4 * wants  # message_start and message_complete, too
         return {
             "wants": wants,
-            "retry": without_token - 2 * wants,
+            "retry": without_token - 3 * wants,  # so many looks are in it
             "token": whole - without_token,
-            "share": (whole + looks - 2 * wants) / per_call * 100,
+            "share": (whole + 2 * wants) / per_call * 100,  # message_start and message_complete, too
         }
 
     return sample
