@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from animus.conversation.history import context_of
 from animus.conversation.messages import ChatMessage, answer_of
@@ -13,15 +12,14 @@ from animus.conversation.room import Room
 from animus.http.timeouts import Timeouts
 from animus.models.chat import ChatCompletion
 from animus.resources.completions import complete
-from animus.streaming.stream import ChatStream
 from animus.transport.policy import RetryPolicy
 
 if TYPE_CHECKING:
     from animus.conversation.progress import TextProgress
+    from animus.streaming.stream import ChatStream
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(NamedTuple):
     """One call: what is asked, and with what.
 
     Attributes:

@@ -22,8 +22,6 @@ from animus._emitter import Emitter
 from animus.errors import AuthenticationError, UnauthorizedError
 from animus.http.backoff import full_jitter
 from animus.http.failure import Failure, sort_failure
-from animus.http.retry_after import retry_after
-from animus.http.status import api_error
 from animus.transport.bearer import BearerAuth, carried_token
 from animus.transport.budget import RetryBudget
 from animus.transport.call import Call, IdempotencyKey
@@ -268,6 +266,8 @@ class Attempts:
         return self._budget.take() and _rewind(request)
 
     def _asked_wait(self, outcome: _Unsuccessful) -> float | None:
+        from animus.http.retry_after import retry_after
+
         return None if outcome.response is None else retry_after(outcome.response.headers, self._clock.time())
 
     def _wait_for(self, call: Call, outcome: _Unsuccessful) -> float:
@@ -298,6 +298,8 @@ def _put_key(request: requests.PreparedRequest, call: Call) -> None:
 
 def same_token_error(response: requests.Response, now: float, attempts: int, token: str) -> UnauthorizedError:
     """Give the error for a token source that hands out the refused token again."""
+    from animus.http.status import api_error
+
     error = api_error(response, now=now, attempts=attempts, secrets=(token,))
     assert isinstance(error, UnauthorizedError)
     error.reason = "same_token"
