@@ -18,15 +18,16 @@ from animus.errors import AnimusError, AuthenticationError, ConfigurationError, 
 from animus.refresh.asking import Asking
 from animus.refresh.flight import Flight, Refusal, SingleFlight, copy_of
 from animus.refresh.realtime import CONTEXTS, Realtime, no_details
-from animus.refresh.shelf import Shelf
-from animus.sources.protocol import TokenSource
-from animus.stores.protocol import TokenStore, store_key
 from animus.tokens.reasons import failure
-from animus.tokens.token import LiveKitDetails, Token
+from animus.tokens.token import Token
 from animus.tokens.window import Phase, Window
 
 if TYPE_CHECKING:
+    from animus.refresh.shelf import Shelf
     from animus.refresh.verifier import TokenVerifier
+    from animus.sources.protocol import TokenSource
+    from animus.stores.protocol import TokenStore
+    from animus.tokens.token import LiveKitDetails
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -456,4 +457,8 @@ def _shelf_for(source: TokenSource, store: TokenStore | None, identity: str | No
         )
     if getattr(source, "local", False):
         return None
+    with _fork.importing:  # most clients share no tokens
+        from animus.refresh.shelf import Shelf
+        from animus.stores.protocol import store_key
+
     return Shelf(store, store_key(source.fingerprint, identity), clock)
