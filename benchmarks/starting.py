@@ -159,17 +159,7 @@ GROUPS = [
         "first call of a process",
         __name__,
         _FIRST,
-        [
-            Row(
-                "15b",
-                "CPU of a process to its first answer / openai",
-                ratio("animus", "openai"),
-                0.35,
-                0.25,
-                peer=True,
-                open="python-jose takes 0.06 to read the first JWT",
-            )
-        ],
+        [Row("15b", "CPU of a process to its first answer / openai", ratio("animus", "openai"), 0.35, 0.25, peer=True)],
         2,
         9,
         ("requests", "requests, twin", "cpu"),
