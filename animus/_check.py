@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
@@ -91,7 +90,7 @@ def known_keys(where: str, given: Mapping[str, Any], known: Iterable[str]) -> No
     for key in given:
         if key in known:
             continue
-        near = difflib.get_close_matches(snake_case(str(key)), known, 1, 0.75)
+        near = _near(snake_case(str(key)), known, 0.75)
         hint = f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(known)}."
         raise ConfigurationError(f"{where} has no setting {str(key)!r}", hint=hint if not near else f"{hint} Known are: {', '.join(known)}")
 
@@ -122,13 +121,20 @@ def near_miss(name: str, known: Iterable[str]) -> str:
     "Did you mean 'vault'? There are: exec, vault"
     """
     known = tuple(known)
-    near = difflib.get_close_matches(name, known, 1, 0.7)
+    near = _near(name, known, 0.7)
     return (f"Did you mean {near[0]!r}? " if near else "") + f"There are: {', '.join(known) or 'none'}"
+
+
+def _near(name: str, known: Iterable[str], likeness: float) -> list[str]:
+    """Give the one of ``known`` that is most like ``name``, if one is like it at all."""
+    import difflib  # for who mistypes
+
+    return difflib.get_close_matches(name, tuple(known), 1, likeness)
 
 
 def unexpected_keyword(where: str, name: str, known: Iterable[str]) -> TypeError:
     """Give the error for a keyword that a call does not know; it names the near one, or where further fields go."""
-    near = difflib.get_close_matches(snake_case(name), tuple(known), 1, 0.75)
+    near = _near(snake_case(name), tuple(known), 0.75)
     hint = f"did you mean {near[0]!r}?" if near else "further fields of the API go in extra_body={…}"
     return TypeError(f"{where} got an unexpected keyword argument {name!r}; {hint}")
 

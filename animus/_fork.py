@@ -4,10 +4,15 @@ A child inherits locks that some other thread of the parent held, and sockets th
 object of the package that has either registers here; the child gives each of them new ones before it runs anything
 else. Hosts that fork in C, past Python's hooks (uWSGI), are caught by :func:`check_pid`, which costs one getpid; each
 request begins with it.
+
+Parts of the package that not everybody needs are imported when they are first used, ``with importing:``. A child that is
+forked while another thread imports has half a module, and a lock on it that nobody will ever open: the fork waits until
+the module is there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
@@ -26,6 +31,12 @@ _lock = threading.Lock()
 _pid = os.getpid()
 # the threads of a process that was forked in C may all come at once: one of them does the reset, the others wait for it
 _turns: dict[int, threading.RLock] = {}
+
+
+# held while a part of the package is imported late; nothing but an import belongs under it
+importing = threading.RLock()
+# more than any import takes; should one hang, the fork goes on as it would have without this
+_LONGEST_IMPORT = 10.0
 
 
 def register(thing: Resettable) -> None:
@@ -52,8 +63,9 @@ def check_pid() -> None:
 
 
 def _reset() -> None:
-    global _lock, _pid
+    global _lock, _pid, importing
     _lock = threading.Lock()
+    importing = threading.RLock()
     failed: Exception | None = None
     for thing in list(_registered):
         try:
@@ -65,5 +77,14 @@ def _reset() -> None:
         raise failed
 
 
+def _await_imports() -> None:
+    importing.acquire(timeout=_LONGEST_IMPORT)
+
+
+def _let_import() -> None:
+    with contextlib.suppress(RuntimeError):  # another thread has it: the wait was given up
+        importing.release()
+
+
 if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
-    os.register_at_fork(after_in_child=_reset)
+    os.register_at_fork(before=_await_imports, after_in_parent=_let_import, after_in_child=_reset)

@@ -13,13 +13,10 @@ _SHORT_DAY = "(?:mon|tue|wed|thu|fri|sat|sun)"
 _LONG_DAY = "(?:monday|tuesday|wednesday|thursday|friday|saturday|sunday)"
 _TIME = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
 # letter case and a numeric or missing zone are not in the RFC, but servers send them, and they can mean only one thing
-_FORMS = tuple(
-    re.compile(form, re.ASCII | re.IGNORECASE)
-    for form in (
-        rf"{_SHORT_DAY}, (?P<day>\d\d) (?P<month>[a-z]{{3}}) (?P<year>\d{{4}}) {_TIME}(?: (?:GMT|UTC|(?P<zone>[+-]\d{{4}})))?",
-        rf"{_LONG_DAY}, (?P<day>\d\d)-(?P<month>[a-z]{{3}})-(?P<year>\d\d) {_TIME} GMT",
-        rf"{_SHORT_DAY} (?P<month>[a-z]{{3}}) (?P<day>[ \d]\d) {_TIME} (?P<year>\d{{4}})",
-    )
+_FORMS = (
+    rf"{_SHORT_DAY}, (?P<day>\d\d) (?P<month>[a-z]{{3}}) (?P<year>\d{{4}}) {_TIME}(?: (?:GMT|UTC|(?P<zone>[+-]\d{{4}})))?",
+    rf"{_LONG_DAY}, (?P<day>\d\d)-(?P<month>[a-z]{{3}})-(?P<year>\d\d) {_TIME} GMT",
+    rf"{_SHORT_DAY} (?P<month>[a-z]{{3}}) (?P<day>[ \d]\d) {_TIME} (?P<year>\d{{4}})",
 )
 _FAR_AHEAD = 50  # years: a two-digit year is never read as further in the future
 _EARLIEST_BELIEVED = 1_577_836_800.0  # 2020-01-01: no server of the platform was there before
@@ -32,7 +29,7 @@ def parse(text: str, now: float) -> float | None:
         now: Unix seconds; two-digit years are read relative to it.
     """
     for form in _FORMS:
-        match = form.fullmatch(text)
+        match = re.fullmatch(form, text, re.ASCII | re.IGNORECASE)  # re remembers them; most processes read no date
         if match is not None:
             return _seconds(match, now)
     return None

@@ -1,4 +1,4 @@
-"""Reading JSON Web Tokens (RFC 7519): the only place that knows python-jose, which is loaded with the first token.
+"""Reading JSON Web Tokens (RFC 7519): the only place that knows python-jose, which is loaded with the first signature to be checked.
 
 Reading is not trusting: :func:`peek_claims` looks at no signature, which is enough for a client that only wants to know
 when to ask for the next token. Whoever must believe a token uses :func:`verified_claims`, whose arguments cannot be left out.
@@ -7,6 +7,7 @@ when to ask for the next token. Whoever must believe a token uses :func:`verifie
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -43,25 +44,26 @@ def peek_claims(token: str) -> dict[str, Any]:
     """Give the claims of a token without checking its signature.
 
     Raises:
-        NotAJwt: not three segments of base64url without padding, or the payload is no UTF-8 JSON object, or jose
-            cannot read the header.
+        NotAJwt: not three segments of base64url without padding, or header or payload is no UTF-8 JSON object.
     """
     match = _COMPACT.fullmatch(token)
     if match is None or any(len(segment) % 4 == 1 for segment in match.groups()):
         raise NotAJwt("not three parts of base64url without padding")
     try:
-        payload = _strict_json.loads(_decoded(match.group(2)).decode("utf-8"))
+        text = _decoded(match.group(2)).decode("utf-8")
+        payload = _strict_json.loads(text)
     except ValueError as error:
         raise NotAJwt(f"the payload is no UTF-8 JSON ({type(error).__name__})") from None
     if not isinstance(payload, Mapping):
         raise NotAJwt("the payload is no JSON object")
-    from jose import jwt
-    from jose.exceptions import JOSEError
-
+    # what jose.jwt.get_unverified_claims() does, without the 22 ms that it and cryptography take to be imported
     try:
-        return dict(jwt.get_unverified_claims(token))
-    except (JOSEError, ValueError, RecursionError) as error:
+        header, claims = json.loads(_decoded(match.group(1)).decode("utf-8")), json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise NotAJwt(f"it cannot be read ({type(error).__name__})") from None
+    if not isinstance(header, Mapping):
+        raise NotAJwt("the header is no JSON object")
+    return dict(claims)
 
 
 def key_id(token: str) -> str | None:

@@ -9,34 +9,36 @@ import re
 import secrets
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import requests
 
+from animus import _fork
 from animus._chance import Chance
 from animus._clock import SYSTEM_CLOCK, Clock
+from animus._emitter import Emitter, Receiver, Subscription
+from animus._late import Late
 from animus._origin import checked_url
 from animus._secret import bare_url
-from animus.config import ChatConfig, VisionConfig
-from animus.conversation.chat import Conversation
-from animus.conversation.history import ChatHistory
-from animus.conversation.imaging import make_image
-from animus.conversation.room import Room
 from animus.errors import ConfigurationError
-from animus.events import Emitter, Receiver, Subscription
 from animus.http.adapter import AnimusAdapter
 from animus.http.timeouts import Timeouts
 from animus.refresh.manager import TokenManager
-from animus.refresh.verifier import TokenVerifier
-from animus.resources.images import GeneratedImage, checked_prompt
-from animus.resources.media import Media
+from animus.resources.waits import OpenWaits
 from animus.sources.env import default_source
 from animus.sources.make import as_token_source
 from animus.stores.make import as_token_store
-from animus.tokens.token import LiveKitDetails
-from animus.tokens.verification import TokenVerification
 from animus.transport.policy import RetryPolicy
 from animus.transport.session import AnimusSession
+
+if TYPE_CHECKING:  # what is imported where it is used: a client that only lends its session, or has no media, loads none of it
+    from animus.config import ChatConfig, VisionConfig
+    from animus.conversation.chat import Conversation
+    from animus.refresh.verifier import TokenVerifier
+    from animus.resources.images import GeneratedImage
+    from animus.resources.media import Media
+    from animus.tokens.token import LiveKitDetails
+    from animus.tokens.verification import TokenVerification
 
 DEFAULT_API_BASE_URL = "https://api.animusai.co/v3"
 _CONVERSATION_HISTORY = 50
@@ -106,15 +108,12 @@ class AnimusClient:
         api_base_url = api_base_url or os.environ.get("ANIMUS_API_BASE_URL") or DEFAULT_API_BASE_URL
         self.api_base_url: str = _base_url("api_base_url", api_base_url, allow_insecure_http)
         self.rest_base_url: str = _base_url("rest_base_url", rest_base_url or _rest_base_url(self.api_base_url), allow_insecure_http)
-        self._chat_config = None if chat is None else ChatConfig.make(chat, "chat")
-        self._vision_config = None if vision is None else VisionConfig.make(vision, "vision")
+        self._chat_config, self._vision_config = _read_configs(chat, vision)
         self._retry = RetryPolicy.make(retry)
         self._identity = identity
         self._given_store = token_store
         self._token_store = as_token_store(token_store, clock=self._clock)
-        self._verifier: TokenVerifier | None = None
-        if verification is not None:
-            self._verifier = TokenVerifier(verification, clock=self._clock, allow_insecure_http=allow_insecure_http)
+        self._verifier = None if verification is None else self._new_verifier(verification)
         self._source = self._source_from(token_source, token_provider_url)
         self._events = Emitter(self, strict=strict_receivers)
         self._manager = self._new_manager(self._source, identity, self._events)
@@ -130,8 +129,13 @@ class AnimusClient:
         if session is not None:
             _take_over(self._session, session)
         self._conversations: weakref.WeakSet[Conversation] = weakref.WeakSet()  # a server makes many
-        self.chat: Conversation = self._new_conversation(self._chat_config)
-        self.media: Media = Media(self._session, self._vision_config)
+        self._waits = OpenWaits()
+
+    def _new_verifier(self, verification: TokenVerification) -> TokenVerifier:
+        with _fork.importing:
+            from animus.refresh.verifier import TokenVerifier
+
+        return TokenVerifier(verification, clock=self._clock, allow_insecure_http=self._allow_insecure_http)
 
     def _source_from(self, token_source: Any, token_provider_url: str | None) -> Any:
         if token_source is not None and token_provider_url is not None:
@@ -156,6 +160,11 @@ class AnimusClient:
         )
 
     def _new_conversation(self, config: ChatConfig | None) -> Conversation:
+        with _fork.importing:
+            from animus.conversation.chat import Conversation
+            from animus.conversation.history import ChatHistory
+            from animus.conversation.room import Room
+
         room = Room(
             session=self._session,
             history=ChatHistory(0 if config is None else config.history_size, clock=self._clock),
@@ -170,6 +179,20 @@ class AnimusClient:
         return conversation
 
     # ---- parts -----------------------------------------------------------------------------------------
+
+    def _new_media(self) -> Media:
+        """Questions about images, and what is in images and videos."""
+        with _fork.importing:
+            from animus.resources.media import Media
+
+        return Media(self._session, self._vision_config, self._waits)
+
+    def _new_chat(self) -> Conversation:
+        """The client's own conversation."""
+        return self._new_conversation(self._chat_config)
+
+    chat: Late[Conversation] = Late(_new_chat)
+    media: Late[Media] = Late(_new_media)
 
     @property
     def session(self) -> AnimusSession:
@@ -187,10 +210,12 @@ class AnimusClient:
     def on(self, name: str, receiver: Receiver) -> Subscription: ...
     def on(self, name: str, receiver: Receiver | None = None) -> Any:
         """Listen to an event of this client; see :meth:`animus.events.Emitter.on`."""
+        _load_payloads()
         return self._events.on(name) if receiver is None else self._events.on(name, receiver)
 
     def once(self, name: str, receiver: Receiver) -> Subscription:
         """Listen to the next event of that name only."""
+        _load_payloads()
         return self._events.once(name, receiver)
 
     def off(self, name: str, receiver: Receiver | None = None) -> int:
@@ -234,6 +259,10 @@ class AnimusClient:
             ResponseDecodeError: there is no image URL in the answer.
             ApiError, ApiConnectionError, AuthenticationError: the call failed.
         """
+        with _fork.importing:
+            from animus.conversation.imaging import make_image
+            from animus.resources.images import checked_prompt
+
         checked_prompt(prompt, input_image_url)
         return make_image(
             self.chat._room,
@@ -304,8 +333,8 @@ class AnimusClient:
         other._manager = self._new_manager(other._source, identity, other._events)
         other._session = self._session.sharing(other._manager, other._events)
         other._conversations = weakref.WeakSet()
-        other.chat = other._new_conversation(self.chat._config)
-        other.media = self.media.apart(other._session)
+        other._chat_config = self._present_config
+        other._waits = OpenWaits(within=self._waits)
         return other
 
     def with_options(
@@ -330,6 +359,10 @@ class AnimusClient:
         session.retry = RetryPolicy.make(retry, self._session.retry)
         session.cookies = self._session.cookies  # the same person
         other._session = session
+        with _fork.importing:
+            from animus.conversation.chat import Conversation
+            from animus.conversation.room import Room
+
         config = self.chat._config if chat is None else self.chat.config.changed(chat, "chat")
         room = self.chat._room
         other.chat = Conversation(
@@ -345,14 +378,20 @@ class AnimusClient:
             config,
         )
         other._conversations = weakref.WeakSet([other.chat])
-        other.media = self.media.apart(session)
+        other._waits = OpenWaits(within=self._waits)
         return other
 
     def _view(self) -> AnimusClient:
-        """Give a client with the very same parts; ``copy.copy`` would make new ones, as for pickling."""
+        """Give a client with the very same parts, but for ``chat`` and ``media``; ``copy.copy`` would make new ones, as for pickling."""
         other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__)
+        other.__dict__.update({name: value for name, value in self.__dict__.items() if name not in ("chat", "media")})
         return other
+
+    @property
+    def _present_config(self) -> ChatConfig | None:
+        """The chat settings in force."""
+        made: Conversation | None = self.__dict__.get("chat")
+        return self._chat_config if made is None else made._config
 
     # ---- life ------------------------------------------------------------------------------------------
 
@@ -360,7 +399,7 @@ class AnimusClient:
         """Cut what runs, end waits, close connections and threads. May be called again."""
         for conversation in list(self._conversations):
             conversation.close()
-        self.media.close()
+        self._waits.end()
         self._session.close()
         if self._session._owns_transport:
             self._manager.close()
@@ -380,7 +419,7 @@ class AnimusClient:
     def __getstate__(self) -> dict[str, Any]:
         return {
             "token_source": self._source,
-            "chat": self.chat._config,
+            "chat": self._present_config,
             "vision": self._vision_config,
             "api_base_url": self.api_base_url,
             "rest_base_url": self.rest_base_url,
@@ -400,6 +439,21 @@ class AnimusClient:
 
     def __repr__(self) -> str:
         return f"<AnimusClient for {bare_url(self.api_base_url)}>"
+
+
+def _load_payloads() -> None:
+    """Have the payloads of events there before the first is told."""
+    with _fork.importing:
+        import animus.events  # noqa: F401
+
+
+def _read_configs(chat: object, vision: object) -> tuple[ChatConfig | None, VisionConfig | None]:
+    if chat is None and vision is None:
+        return None, None
+    with _fork.importing:
+        from animus.config import ChatConfig, VisionConfig
+
+    return None if chat is None else ChatConfig.make(chat, "chat"), None if vision is None else VisionConfig.make(vision, "vision")
 
 
 def _base_url(field: str, url: Any, allow_insecure_http: bool) -> str:

@@ -143,14 +143,7 @@ GROUPS = [
             _import("import anthropic", "anthropic"),
         ],
         [
-            Row(
-                "13a",
-                "import animus.client / import requests",
-                ratio(_OURS, _REQUESTS),
-                1.35,
-                1.20,
-                open="69 dataclasses take half of what is ours",
-            ),
+            Row("13a", "import animus.client / import requests", ratio(_OURS, _REQUESTS), 1.35, 1.20),
             Row("13b", "import animus.client / import openai", ratio(_OURS, "import openai"), 0.33, 0.25, peer=True),
             Row("13c", "import animus", of("import animus", "wall"), 20, 5, unit="ms"),
             Row("14a", "modules loaded by the import that only some need", of(_OURS, "forbidden"), 0, 0, exact=True),

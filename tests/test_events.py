@@ -344,3 +344,50 @@ def test_payloads_compare_and_travel() -> None:
     event = MessageComplete(content="x", conversation_id="c", tool_calls=({"id": "1"},))
     assert pickle.loads(pickle.dumps(event)) == event
     assert TurnsComplete(total_turns=2).message_type == "auto"
+
+
+# ---- the look that costs nothing -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_what_blinker_is_told_is_seen_at_once(name: str) -> None:
+    """It is blinker's own table that is looked at: were that ever replaced by another, this would fail."""
+    emitter, signal = Emitter(), SIGNALS[name]
+
+    def receiver(sender: object, **named: object) -> None: ...
+
+    assert not emitter.heard[name]
+    signal.connect(receiver)
+    assert emitter.heard[name]
+    with signal.muted():
+        assert emitter.heard[name]
+    signal.disconnect(receiver)
+    assert not emitter.heard[name]
+    with signal.connected_to(receiver):
+        assert emitter.heard[name]
+    signal.connect(receiver)
+    assert emitter.heard[name]
+    del receiver
+    gc.collect()
+    assert not emitter.heard[name]
+    assert not emitter.wants(name)
+
+
+def test_a_subscription_is_seen_by_the_whole_family() -> None:
+    root = Emitter()
+    child, sibling, stranger = Emitter(parent=root), Emitter(parent=root), Emitter()
+    with child.on("message_start", lambda event: None):
+        assert child.heard["message_start"]
+        assert child.wants("message_start")
+        assert sibling.heard["message_start"]  # too much, but
+        assert not sibling.wants("message_start")
+        assert not stranger.heard["message_start"]
+    assert not child.wants("message_start")
+    with root.on("message_tokens", lambda event: None):
+        assert child.heard["message_tokens"]
+        assert child.wants("message_tokens")
+
+
+def test_a_look_for_what_there_is_not_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        Emitter().wants("message_begin")

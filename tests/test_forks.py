@@ -189,6 +189,47 @@ def test_a_child_finds_every_lock_free(tmp_path: Path, fork: Fork) -> None:
         assert "".join(stream.text) == "one two"
 
 
+@pytest.mark.parametrize("fork", FORKS)
+def test_a_child_can_import_what_it_has_not_yet(fork: Fork) -> None:
+    def work() -> bool:
+        _fork.check_pid()
+        return _is_free(_fork.importing)
+
+    if fork is plain_fork:  # which waits for imports under way
+        return_of = Child(work, fork).result()
+    else:
+        let_go = _held_in_another_thread([_fork.importing])
+        try:
+            return_of = Child(work, fork).result()
+        finally:
+            let_go()
+    assert return_of is True
+
+
+def test_a_fork_waits_until_a_module_is_whole() -> None:
+    state, begun = {"imported": False}, threading.Event()
+
+    def load() -> None:
+        with _fork.importing:
+            begun.set()
+            threading.Event().wait(0.05)
+            state["imported"] = True
+
+    thread = threading.Thread(target=load, daemon=True)
+    thread.start()
+    assert begun.wait(20)
+    try:
+        assert Child(lambda: state["imported"], plain_fork).result() is True
+    finally:
+        thread.join()
+
+
+def test_a_fork_in_the_middle_of_an_import_of_its_own_thread_goes_on() -> None:
+    with _fork.importing:
+        assert Child(lambda: _is_free(_fork.importing), plain_fork).result() is True
+    assert _is_free(_fork.importing)
+
+
 def _is_free(lock: Any) -> bool:
     if not lock.acquire(blocking=False):
         return False

@@ -84,11 +84,11 @@ def test_the_outer_form() -> None:
     assert not looks_like_jwt(f"Bearer {mint(1)}")
 
 
-def test_jose_is_loaded_by_the_first_token_only() -> None:
+def test_jose_is_loaded_by_the_first_token_to_be_verified_only() -> None:
     code = (
-        "import sys; from animus._jwt import looks_like_jwt, peek_claims; from animus.tokens.response import read_answer; "
+        "import sys; from animus._jwt import looks_like_jwt, peek_claims, key_id; from animus.tokens.response import read_answer; "
         "from animus.refresh.manager import TokenManager; assert 'jose' not in sys.modules; "
-        f"peek_claims({mint(1)!r}); assert 'jose' in sys.modules"
+        f"peek_claims({mint(1)!r}); assert 'jose' not in sys.modules; key_id({mint(1)!r}); assert 'jose' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 

@@ -6,28 +6,32 @@ import atexit
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
-from typing import Any, Literal, NoReturn, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
 from animus import _check, _fork
+from animus._emitter import Receiver, Subscription
 from animus.config import ChatConfig
-from animus.conversation.exchange import Exchange
 from animus.conversation.history import ChatHistory, context_of
 from animus.conversation.messages import ChatMessage, read_messages
 from animus.conversation.once import OneCall, Question
 from animus.conversation.payload import Parameters, read_parameters, refuse_stream_with_turns, toolbox_of
-from animus.conversation.plan import Plan
-from animus.conversation.reply import Reply
 from animus.conversation.room import Room
 from animus.errors import ConfigurationError
-from animus.events import Event, Receiver, Subscription
 from animus.http.timeouts import Timeouts
 from animus.models.chat import ChatCompletion
-from animus.streaming.stream import ChatStream
-from animus.tools.limits import ToolLimits
-from animus.tools.loop import ToolRunResult, run_tools
-from animus.tools.toolbox import Toolbox
 from animus.transport.policy import RetryPolicy
+
+if TYPE_CHECKING:  # exchanges, tools and streams are imported where they begin: a first call needs none of them
+    from concurrent.futures import Future
+
+    from animus.conversation.exchange import Exchange
+    from animus.conversation.plan import Plan
+    from animus.conversation.reply import Reply
+    from animus.events import Event
+    from animus.streaming.stream import ChatStream
+    from animus.tools.limits import ToolLimits
+    from animus.tools.loop import ToolRunResult
+    from animus.tools.toolbox import Toolbox
 
 
 class Conversation:
@@ -92,6 +96,9 @@ class Conversation:
     def on(self, name: str, receiver: Receiver) -> Subscription: ...
     def on(self, name: str, receiver: Receiver | None = None) -> Any:
         """Listen to events of this conversation alone; see :meth:`animus.events.Emitter.on`."""
+        with _fork.importing:
+            import animus.events  # noqa: F401  # so that the first event finds its payload there
+
         return self._room.emitter.on(name) if receiver is None else self._room.emitter.on(name, receiver)
 
     def update_config(self, changes: Mapping[str, Any]) -> ChatConfig:
@@ -234,6 +241,9 @@ class Conversation:
             ToolError: a limit was reached; ``.partial`` has all that was gathered.
             AnimusError: what :meth:`completions` raises.
         """
+        with _fork.importing:
+            from animus.tools.loop import run_tools
+
         toolbox = toolbox_of(tools)
         if not toolbox:
             raise ConfigurationError("tools has no function in it", hint="completions() takes mere definitions")
@@ -297,6 +307,9 @@ class Conversation:
         The arguments are checked, earlier exchanges cut, and ``message_start`` emitted before this returns. A running
         exchange can be cut by :meth:`cancel_pending_turns`; the interpreter's exit does not wait for it.
         """
+        with _fork.importing:
+            from concurrent.futures import Future
+
         future: Future[Reply] = Future()
         future.set_running_or_notify_cancel()
         exchange = self._begin(text, options)
@@ -319,6 +332,10 @@ class Conversation:
 
     def _plan(self, text: object, options: Mapping[str, Any]) -> Plan:
         _fork.check_pid()
+        with _fork.importing:
+            from animus.conversation.plan import Plan
+            from animus.tools.limits import ToolLimits
+
         config = self.config
         further = dict(options)
         stream = further.pop("stream", None)
@@ -341,6 +358,9 @@ class Conversation:
         )
 
     def _begin(self, text: object, options: Mapping[str, Any]) -> Exchange:
+        with _fork.importing:
+            from animus.conversation.exchange import Exchange
+
         plan = self._plan(text, options)
         self._cut_running()
         exchange = Exchange(self._room, plan)

@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from animus import _fork
-from animus._atomic import write_atomically
 from animus._clock import SYSTEM_CLOCK, Clock
-from animus.conversation.display import shown_as_html
 from animus.conversation.messages import CONTINUE, ChatMessage, now_text, read_messages, read_stored
 from animus.errors import ConfigurationError
 
@@ -79,6 +77,8 @@ class ChatHistory(Sequence[ChatMessage]):
         return f"<ChatHistory of {len(self)} messages, room for {self._size}>"
 
     def _repr_html_(self) -> str:
+        from animus.conversation.display import shown_as_html
+
         return shown_as_html(list(self))
 
     def to_list(self) -> list[dict[str, Any]]:
@@ -225,6 +225,8 @@ class ChatHistory(Sequence[ChatMessage]):
         Raises:
             OSError: the file cannot be written; an old one is as it was.
         """
+        from animus._atomic import write_atomically
+
         document = {"format": _FORMAT, "version": _VERSION, "size": self._size, "messages": self.to_list()}
         target = Path(path)
         write_atomically(target, json.dumps(document, ensure_ascii=True, indent=1).encode("ascii"))

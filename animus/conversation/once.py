@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from animus.conversation.history import context_of
 from animus.conversation.messages import ChatMessage, answer_of
 from animus.conversation.payload import Parameters, request_body, with_system
-from animus.conversation.progress import TextProgress, message_complete
 from animus.conversation.room import Room
-from animus.events import MessageComplete, MessageError, MessageProgress, MessageStart, MessageTokens
 from animus.http.timeouts import Timeouts
 from animus.models.chat import ChatCompletion
 from animus.resources.completions import complete
-from animus.streaming.stream import ChatStream
 from animus.transport.policy import RetryPolicy
 
+if TYPE_CHECKING:
+    from animus.conversation.progress import TextProgress
+    from animus.streaming.stream import ChatStream
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+
+class Question(NamedTuple):
     """One call: what is asked, and with what.
 
     Attributes:
@@ -57,6 +56,8 @@ class OneCall:
     @property
     def _progress(self) -> TextProgress:
         if self._made_progress is None:
+            from animus.conversation.progress import TextProgress  # and the events, for who listens
+
             self._made_progress = TextProgress(self._ids)
         return self._made_progress
 
@@ -93,7 +94,10 @@ class OneCall:
             raise
 
     def _start(self) -> None:
-        if self._room.emitter.wants(MessageStart.name):
+        emitter = self._room.emitter
+        if emitter.heard["message_start"] and emitter.wants("message_start"):
+            from animus.events import MessageStart
+
             said = [message.content for message in self._others if message.role == "user" and isinstance(message.content, str)]
             self._room.say(MessageStart(content=said[-1] if said else "", **self._ids))
 
@@ -106,23 +110,32 @@ class OneCall:
 
     def delta(self, text: str) -> None:
         """Tell a further piece of text."""
-        emitter = self._room.emitter
-        if emitter.wants(MessageTokens.name) or emitter.wants(MessageProgress.name):
+        heard = self._room.emitter.heard
+        if (heard["message_tokens"] or heard["message_progress"]) and self._is_followed():
             for event in self._progress.add(text):
                 self._room.say(event)
 
+    def _is_followed(self) -> bool:
+        emitter = self._room.emitter
+        return emitter.wants("message_tokens") or emitter.wants("message_progress")
+
     def complete(self, completion: ChatCompletion) -> None:
         """Store question and answer together, then tell."""
-        heard = self._room.emitter.wants(MessageComplete.name)
+        emitter = self._room.emitter
+        heard = emitter.heard["message_complete"] and emitter.wants("message_complete")
         if not heard and not self._question.history:
             return
         answer = answer_of(completion)
         if self._question.history:
             self._room.history.add([*self._fresh, answer])
         if heard:
+            from animus.conversation.progress import message_complete
+
             self._room.say(message_complete(answer, completion, self._ids))
 
     def failed(self, error: Exception) -> None:
         """Tell that there is no answer; the history stays as it was."""
-        if self._room.emitter.wants(MessageError.name):
+        if self._room.emitter.wants("message_error"):
+            from animus.events import MessageError
+
             self._room.say(MessageError(error=error, **self._ids))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from animus import _fork
 from animus._check import UNSET, unexpected_keyword
 from animus.config import PARAMETERS, SAMPLING, ChatConfig, TurnConfig, turns_from
 from animus.conversation.messages import ChatMessage
 from animus.errors import ConfigurationError
-from animus.tools.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from animus.tools.toolbox import Toolbox
 
 
-@dataclass(frozen=True, slots=True)
-class Parameters:
+class Parameters(NamedTuple):
     """What one call was given, checked. What is not in ``given`` comes from the configuration.
 
     Attributes:
@@ -68,9 +69,12 @@ def toolbox_of(tools: Any) -> Toolbox | None:
     Raises:
         ConfigurationError: anything else, or a function that can be no tool.
     """
-    if tools is None or isinstance(tools, Toolbox):
-        return tools
-    return Toolbox(tools)
+    if tools is None:
+        return None
+    with _fork.importing:
+        from animus.tools.toolbox import Toolbox
+
+    return tools if isinstance(tools, Toolbox) else Toolbox(tools)
 
 
 def request_body(parameters: Parameters, messages: Sequence[ChatMessage], *, stream: bool, auto_turn: bool) -> dict[str, Any]:

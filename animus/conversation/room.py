@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from animus._clock import Clock
+from animus._emitter import Emitter
 from animus.conversation.history import ChatHistory
-from animus.events import Emitter, Event
 from animus.transport.session import AnimusSession
 
+if TYPE_CHECKING:
+    from animus.events import Event
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
+
+class Room(NamedTuple):
     """Parts, not state: the session to ask through, the history to keep, whom to tell, the time, and chance.
 
     Attributes:

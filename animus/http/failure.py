@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import requests
 from requests import exceptions as from_requests
@@ -27,8 +26,7 @@ class LimitExceeded(from_requests.Timeout):
     sent = True
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """What happened.
 
     Attributes:

@@ -6,7 +6,7 @@ import json
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -41,8 +41,7 @@ class HttpInfo:
         return next((found[name] for name in REQUEST_ID_HEADERS if found.get(name)), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where an answer comes from. ``usage`` is the frame of a stream that had the usage, as sent."""
 
     body: bytes | str | None = None

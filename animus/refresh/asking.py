@@ -7,10 +7,10 @@ import random
 import threading
 from collections.abc import Callable
 
+from animus import _fork
 from animus._clock import Clock
 from animus.errors import AuthenticationError, TokenSourceError
 from animus.refresh.repeat import ask_again, pause_after
-from animus.sources.ask import ask
 from animus.sources.protocol import TokenRequest, TokenSource
 from animus.tokens.token import Token
 
@@ -71,6 +71,9 @@ class Asking:
         return token
 
     def _token(self, ends_at: float, force: bool) -> Token:
+        with _fork.importing:  # reading tokens is nothing a client needs before it needs one
+            from animus.sources.ask import ask
+
         request = TokenRequest(force=force, deadline=ends_at, identity=self._identity, clock=self._clock)
 
         def once() -> Token:

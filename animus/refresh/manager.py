@@ -12,21 +12,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from animus import _check, _fork
 from animus._chance import Chance
 from animus._clock import SYSTEM_CLOCK, Clock
+from animus._emitter import Emitter
 from animus._secret import scrub
 from animus.errors import AnimusError, AuthenticationError, ConfigurationError, TokenSourceError
-from animus.events import Emitter, TokenCleared, TokenRefreshed, TokenRefreshFailed
 from animus.refresh.asking import Asking
 from animus.refresh.flight import Flight, Refusal, SingleFlight, copy_of
 from animus.refresh.realtime import CONTEXTS, Realtime, no_details
-from animus.refresh.shelf import Shelf
-from animus.sources.protocol import TokenSource
-from animus.stores.protocol import TokenStore, store_key
 from animus.tokens.reasons import failure
-from animus.tokens.token import LiveKitDetails, Token
+from animus.tokens.token import Token
 from animus.tokens.window import Phase, Window
 
 if TYPE_CHECKING:
+    from animus.refresh.shelf import Shelf
     from animus.refresh.verifier import TokenVerifier
+    from animus.sources.protocol import TokenSource
+    from animus.stores.protocol import TokenStore
+    from animus.tokens.token import LiveKitDetails
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -177,7 +178,7 @@ class TokenManager:
             self._drop()
             self._rejected = token
         logger.debug("the API refused the token of %s", self._name)
-        self._emit(TokenCleared(source=self._name, reason="rejected"))
+        self._tell_cleared("rejected")
 
     def clear(self) -> None:
         """Forget token and failure, here and in the store; a fetch that is under way is not used any more (logout).
@@ -192,7 +193,7 @@ class TokenManager:
             self._flights.forget()
         if self._shelf is not None:
             self._shelf.clear()
-        self._emit(TokenCleared(source=self._name, reason="cleared"))
+        self._tell_cleared("cleared")
 
     def close(self) -> None:
         """End what runs in the background, and close the source. The manager can be used on, but then starts no thread."""
@@ -368,7 +369,7 @@ class TokenManager:
                 self._back_off()
         if flight.over:
             return None
-        return functools.partial(self._emit, TokenRefreshFailed(source=self._name, error=copy_of(error), background=in_use))
+        return functools.partial(self._tell_failed, error, background=in_use)
 
     def _take_over(self, token: Token, *, in_use: bool, elapsed: float, background: bool) -> Callable[[], None] | None:
         self._failed = None
@@ -384,8 +385,7 @@ class TokenManager:
         now = self._monotonic()
         self._entry = (token, min(now + _LOOK_AGAIN, held.window.renew_at))
         logger.debug("a token from %s for %.0f s, after %.3f s", self._name, held.window.over_at - now, elapsed)
-        event = TokenRefreshed(source=self._name, expires_at=token.expires_at, elapsed=elapsed, background=background)
-        return functools.partial(self._emit, event)
+        return functools.partial(self._tell_refreshed, token, elapsed=elapsed, background=background)
 
     def _back_off(self) -> None:
         """Try to renew again later: after 1, 2, 4 … 30 s."""
@@ -406,9 +406,28 @@ class TokenManager:
             return failure("timeout", "there was no token within the caller's deadline", source=self._name)
         return failure("timeout", "the token source did not answer within its time limit", source=self._name)
 
-    def _emit(self, event: TokenRefreshed | TokenRefreshFailed | TokenCleared) -> None:
-        if self._emitter is not None and self._emitter.wants(event.name):
-            self._emitter.emit(event)
+    # ---- telling ---------------------------------------------------------------------------------------
+
+    def _tell_refreshed(self, token: Token, *, elapsed: float, background: bool) -> None:
+        emitter = self._emitter
+        if emitter is not None and emitter.wants("token_refreshed"):
+            from animus.events import TokenRefreshed
+
+            emitter.emit(TokenRefreshed(source=self._name, expires_at=token.expires_at, elapsed=elapsed, background=background))
+
+    def _tell_failed(self, error: AnimusError, *, background: bool) -> None:
+        emitter = self._emitter
+        if emitter is not None and emitter.wants("token_refresh_failed"):
+            from animus.events import TokenRefreshFailed
+
+            emitter.emit(TokenRefreshFailed(source=self._name, error=copy_of(error), background=background))
+
+    def _tell_cleared(self, reason: str) -> None:
+        emitter = self._emitter
+        if emitter is not None and emitter.wants("token_cleared"):
+            from animus.events import TokenCleared
+
+            emitter.emit(TokenCleared(source=self._name, reason=reason))
 
     # ---- showing and travelling ------------------------------------------------------------------------
 
@@ -438,4 +457,8 @@ def _shelf_for(source: TokenSource, store: TokenStore | None, identity: str | No
         )
     if getattr(source, "local", False):
         return None
+    with _fork.importing:  # most clients share no tokens
+        from animus.refresh.shelf import Shelf
+        from animus.stores.protocol import store_key
+
     return Shelf(store, store_key(source.fingerprint, identity), clock)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
+from animus import _fork
 from animus.http.timeouts import Timeouts
 from animus.models.chat import ChatCompletion, ShapeError, decode_completion
 from animus.resources.body import encode_body
-from animus.streaming.stream import ChatStream, StreamObserver
 from animus.transport.api import ApiAnswer, call_api
 from animus.transport.call import Cancellation
 from animus.transport.policy import RetryPolicy
 from animus.transport.session import AnimusSession
+
+if TYPE_CHECKING:
+    from animus.streaming.stream import ChatStream, StreamObserver
 
 _PATH = "/chat/completions"
 
@@ -65,6 +68,9 @@ def complete(
     )
     if not stream:
         return whole_completion(answer)
+    with _fork.importing:
+        from animus.streaming.stream import ChatStream
+
     if answer.media_type == "application/json" or answer.response.status_code == 204:
         return ChatStream.of(whole_completion(answer), observer=observer)
     return ChatStream(

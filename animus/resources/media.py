@@ -40,10 +40,6 @@ class Media:
         self._config = config
         self._waits = waits or OpenWaits()
 
-    def apart(self, session: AnimusSession) -> Media:
-        """Give the same part on another session; closing it ends its own waits alone, closing this one ends both's."""
-        return Media(session, self._config, OpenWaits(within=self._waits))
-
     def close(self) -> None:
         """End all waits; who waits gets a :class:`~animus.errors.JobError` with the job."""
         self._waits.end()

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from animus import _check, _fork
 from animus._clock import SYSTEM_CLOCK, Clock
+from animus._emitter import Receiver
 from animus.errors import AnimusError, ConfigurationError
-from animus.events import Receiver
 from animus.refresh.asking import Asking
 from animus.server.audit import Audit
 from animus.server.auth_service import AuthService, answer_with

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from animus import _check
+from animus import _check, _fork
 from animus._check import near_miss
 from animus._clock import SYSTEM_CLOCK, Clock
 from animus.errors import ConfigurationError
-from animus.stores.protocol import TokenStore
+
+if TYPE_CHECKING:
+    from animus.stores.protocol import TokenStore
 
 TOKEN_STORE = "ANIMUS_TOKEN_STORE"
 _FORMS = '"memory", "file", "file:PATH", "redis://…", "rediss://…", "keyring" or a store object'
@@ -37,6 +40,9 @@ def as_token_store(value: object, *, environ: Mapping[str, str] | None = None, c
         return _from_text("token_store", value.strip(), clock)
     if isinstance(value, type):
         raise ConfigurationError(f"token_store is the class {value.__name__}, not an object of it", hint=f"Write {value.__name__}(…)")
+    with _fork.importing:
+        from animus.stores.protocol import TokenStore
+
     if isinstance(value, TokenStore):
         return value
     lacking = [name for name in _MEMBERS if not hasattr(value, name)]

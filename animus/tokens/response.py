@@ -10,7 +10,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from animus import _strict_json
 from animus._http_date import date_of, header
@@ -88,8 +88,7 @@ def read_value(value: Any, *, now: float, source: str, opaque_ok: bool) -> Token
     return reader.mapping(value)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Reader:
+class _Reader(NamedTuple):
     """What one answer is read with."""
 
     now: float

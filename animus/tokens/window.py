@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from animus.tokens.token import Token
 
@@ -21,8 +21,7 @@ class Phase(enum.Enum):
     OVER = "over"
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """When a token is to be renewed and when it is over, on both clocks of this machine.
 
     Either clock may end it. The wall clock sees the time a suspended machine slept; the monotonic one is not fooled

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import requests
 
 from animus._secret import scrub, scrub_deep
 from animus.errors import AnimusError, ApiError, ApiTimeoutError, ResponseDecodeError, StreamTimeoutError
-from animus.http.body import BodyStream
 from animus.http.failure import LimitExceeded, conceal, connection_error, limit_hint
 from animus.http.response import LazyResponse
 from animus.http.status import LONGEST_BODY, api_error, body_text, message_in, request_id_of
@@ -22,11 +20,13 @@ from animus.transport.call import Call, Cancellation
 from animus.transport.policy import RetryPolicy
 from animus.transport.session import AnimusSession
 
+if TYPE_CHECKING:
+    from animus.http.body import BodyStream
+
 ELSEWHERE = "Check api_base_url: something other than the API may have answered"
 
 
-@dataclass(frozen=True, slots=True)
-class ApiAnswer:
+class ApiAnswer(NamedTuple):
     """A successful answer and what it took to get it."""
 
     response: requests.Response
@@ -85,6 +85,8 @@ class ApiAnswer:
 
     def body_stream(self) -> BodyStream:
         """Give the body of a streamed answer as pieces of bytes."""
+        from animus.http.body import BodyStream
+
         call = self.call
         return BodyStream(self.response, guard=call.guard, timeouts=call.timeouts, deadline=call.deadline)
 

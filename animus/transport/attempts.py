@@ -1,7 +1,8 @@
 """The one loop that repeats.
 
 It sits below redirects and hooks, around a single exchange. The first attempt is made without a controller: tenacity is
-imported, and costs something, only when there is a failure to repeat. Exactly one layer repeats (lessons: 4 attempts of
+imported, and costs something, only when there is a failure to repeat; a call that succeeds meets two functions here, ``run`` and
+``_attempt``. Exactly one layer repeats (lessons: 4 attempts of
 one layer times 3 of another are 12 requests).
 """
 
@@ -10,19 +11,17 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, Union, final
 
 import requests
 from requests.utils import rewind_body
 from urllib3.exceptions import HTTPError
 
 from animus._clock import Clock
+from animus._emitter import Emitter
 from animus.errors import AuthenticationError, UnauthorizedError
-from animus.events import Emitter, RequestComplete, RequestRetry, RequestStart
 from animus.http.backoff import full_jitter
 from animus.http.failure import Failure, sort_failure
-from animus.http.retry_after import retry_after
-from animus.http.status import api_error
 from animus.transport.bearer import BearerAuth, carried_token
 from animus.transport.budget import RetryBudget
 from animus.transport.call import Call, IdempotencyKey
@@ -39,6 +38,7 @@ _Outcome = Union[requests.Response, "_Unsuccessful"]
 FAILURES = (requests.RequestException, HTTPError, OSError)
 
 
+@final
 class _Unsuccessful:
     """An attempt that may be worth a repetition: an answer, or none. A value, so that the user's traceback tells of real errors only."""
 
@@ -63,6 +63,7 @@ class Attempts:
     ) -> None:
         self._exchange = exchange
         self._emitter = emitter
+        self._heard = emitter.heard
         self._budget = budget
         self._clock = clock
         self._pauses = pauses
@@ -77,8 +78,22 @@ class Attempts:
             requests.RequestException: there was no answer.
             AuthenticationError: no token was to be had, or a refused one came again.
         """
-        _put_key(request, call)
-        outcome = self._authorized(request, call, bearer)
+        if call.idempotency_key is not None:
+            _put_key(request, call)
+        if bearer is not None:
+            _put_token(request, call, bearer)
+        outcome = self._attempt(request, call)
+        if type(outcome) is _Unsuccessful or outcome.status_code == 401:
+            return self._mended(request, call, bearer, outcome)
+        if self._budget.is_short:
+            self._budget.give_back()
+        return outcome
+
+    def _mended(
+        self, request: requests.PreparedRequest, call: Call, bearer: BearerAuth | None, outcome: _Outcome
+    ) -> requests.Response:
+        """Go on after a first attempt that was refused or failed, so far as the policy allows; raise or give how it ended."""
+        outcome = self._unrefused(request, call, bearer, outcome)
         if isinstance(outcome, _Unsuccessful) and self._worth_repeating(request, call, outcome):
             outcome = self._repeated(request, call, bearer, outcome)
         if isinstance(outcome, _Unsuccessful):
@@ -90,10 +105,17 @@ class Attempts:
 
     def _authorized(self, request: requests.PreparedRequest, call: Call, bearer: BearerAuth | None) -> _Outcome:
         """Make one attempt, and after a 401 one more with a renewed token."""
-        token = self._put_token(request, call, bearer)
-        outcome = self._attempt(request, call)
+        if bearer is not None:
+            _put_token(request, call, bearer)
+        return self._unrefused(request, call, bearer, self._attempt(request, call))
+
+    def _unrefused(
+        self, request: requests.PreparedRequest, call: Call, bearer: BearerAuth | None, outcome: _Outcome
+    ) -> _Outcome:
+        """Give how an attempt ended, or after a 401 how one more with a renewed token did."""
         if isinstance(outcome, _Unsuccessful) or outcome.status_code != 401:
             return outcome
+        token = None if bearer is None else carried_token(request)
         if token is None or bearer is None or call.renewed or not _rewind(request):
             return outcome
         return self._renewed(request, call, bearer, token, outcome)
@@ -106,7 +128,8 @@ class Attempts:
         _drain(response, call)
         bearer.manager.invalidate(token)
         try:
-            renewed = self._put_token(request, call, bearer)
+            _put_token(request, call, bearer)
+            renewed = carried_token(request)
         except AuthenticationError as error:
             if error.reason != "rejected_token":
                 raise
@@ -116,40 +139,54 @@ class Attempts:
         self._announce_retry(request, call, 0.0, _Unsuccessful(response, None, None))
         return self._attempt(request, call)
 
-    @staticmethod
-    def _put_token(request: requests.PreparedRequest, call: Call, bearer: BearerAuth | None) -> str | None:
-        """Bring our token on a request up to date; leave requests alone that carry none of ours."""
-        if bearer is None or carried_token(request) is None:
-            return None
-        bearer.authorize(request, call.deadline)
-        return carried_token(request)
-
     def _attempt(self, request: requests.PreparedRequest, call: Call) -> _Outcome:
         """Make one attempt; give its answer, or what some policies repeat."""
         call.attempts += 1
-        emitter = self._emitter
-        start = self._clock.monotonic()
-        if emitter.wants(RequestStart.name):
-            emitter.emit(RequestStart(method=request.method or "", path=_path(request), attempt=call.attempts))
+        heard, started = self._heard, None
+        if heard["request_start"] or heard["request_complete"]:
+            started = self._announce_start(request, call)
         try:
             response = self._exchange(request, call)
         except FAILURES as error:
-            self._announce_end(request, call, start, None, error)
+            self._announce_end(request, call, started, None, error)
             return _Unsuccessful(None, error, sort_failure(error))
         status = response.status_code
-        self._announce_end(request, call, start, status, None)
-        return _Unsuccessful(response, None, None) if status >= 500 or status in (408, 429) else response
+        if heard["request_complete"]:
+            self._announce_end(request, call, started, response, None)
+        if status >= 400 and (status >= 500 or status in (408, 429)):
+            return _Unsuccessful(response, None, None)
+        return response
+
+    def _announce_start(self, request: requests.PreparedRequest, call: Call) -> float:
+        """Tell who listens that an attempt begins; give when."""
+        if self._emitter.wants("request_start"):
+            from animus.events import RequestStart
+
+            self._emitter.emit(RequestStart(method=request.method or "", path=_path(request), attempt=call.attempts))
+        return self._clock.monotonic()
 
     def _announce_end(
-        self, request: requests.PreparedRequest, call: Call, start: float, status: int | None, error: Exception | None
+        self,
+        request: requests.PreparedRequest,
+        call: Call,
+        started: float | None,
+        response: requests.Response | None,
+        error: Exception | None,
     ) -> None:
-        if self._emitter.wants(RequestComplete.name):
-            elapsed = self._clock.monotonic() - start
-            self._emitter.emit(
-                RequestComplete(
-                    method=request.method or "", path=_path(request), attempt=call.attempts, status=status, elapsed=elapsed, error=error
-                )
+        if not self._emitter.wants("request_complete"):
+            return
+        from animus.events import RequestComplete
+
+        if started is not None:
+            elapsed = self._clock.monotonic() - started
+        else:  # somebody began to listen while the request was under way
+            elapsed = 0.0 if response is None else response.elapsed.total_seconds()
+        status = None if response is None else response.status_code
+        self._emitter.emit(
+            RequestComplete(
+                method=request.method or "", path=_path(request), attempt=call.attempts, status=status, elapsed=elapsed, error=error
             )
+        )
 
     def _announce_retry(self, request: requests.PreparedRequest, call: Call, wait: float, outcome: _Unsuccessful) -> None:
         status = None if outcome.response is None else outcome.response.status_code
@@ -161,7 +198,9 @@ class Attempts:
             call.attempts,
             status if outcome.failure is None else outcome.failure.text,
         )
-        if self._emitter.wants(RequestRetry.name):
+        if self._emitter.wants("request_retry"):
+            from animus.events import RequestRetry
+
             self._emitter.emit(
                 RequestRetry(
                     method=request.method or "", path=_path(request), attempt=call.attempts, wait=wait, status=status, error=outcome.error
@@ -227,6 +266,8 @@ class Attempts:
         return self._budget.take() and _rewind(request)
 
     def _asked_wait(self, outcome: _Unsuccessful) -> float | None:
+        from animus.http.retry_after import retry_after
+
         return None if outcome.response is None else retry_after(outcome.response.headers, self._clock.time())
 
     def _wait_for(self, call: Call, outcome: _Unsuccessful) -> float:
@@ -240,6 +281,12 @@ class Attempts:
             raise requests.ConnectionError("the client was closed, or the call cancelled, while it waited to repeat a request")
 
 
+def _put_token(request: requests.PreparedRequest, call: Call, bearer: BearerAuth) -> None:
+    """Bring our token on a request up to date; leave requests alone that carry none of ours."""
+    if carried_token(request) is not None:
+        bearer.authorize(request, call.deadline)
+
+
 def _put_key(request: requests.PreparedRequest, call: Call) -> None:
     """Put the call's idempotency key on a request that wants one, unless the caller has put one of his own there."""
     name, key = call.policy.idempotency_header, call.idempotency_key
@@ -251,6 +298,8 @@ def _put_key(request: requests.PreparedRequest, call: Call) -> None:
 
 def same_token_error(response: requests.Response, now: float, attempts: int, token: str) -> UnauthorizedError:
     """Give the error for a token source that hands out the refused token again."""
+    from animus.http.status import api_error
+
     error = api_error(response, now=now, attempts=attempts, secrets=(token,))
     assert isinstance(error, UnauthorizedError)
     error.reason = "same_token"

@@ -13,10 +13,14 @@ class RetryBudget:
     """So many repetitions while hardly anything succeeds. One per client.
 
     Threads: any; the lock guards the level. Fork: the child begins with a full one.
+
+    Attributes:
+        is_short: Whether something is missing that a success would give back. A stale look costs nothing.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self.is_short: bool = False
         self._level = float(size)
         self._lock = threading.Lock()
         _fork.register(self)
@@ -24,6 +28,7 @@ class RetryBudget:
     def _reset_after_fork(self) -> None:
         self._lock = threading.Lock()
         self._level = float(self.size)
+        self.is_short = False
 
     def take(self) -> bool:
         """Take one repetition; False if there is none left."""
@@ -31,10 +36,12 @@ class RetryBudget:
             if self._level < 1.0:
                 return False
             self._level -= 1.0
+            self.is_short = True
             return True
 
     def give_back(self) -> None:
         """A call succeeded."""
-        if self._level < self.size:  # a stale look costs nothing; the usual full bucket takes no lock
+        if self.is_short:  # the usual full bucket takes no lock
             with self._lock:
                 self._level = min(float(self.size), self._level + _GIVEN_BACK)
+                self.is_short = self._level < self.size

@@ -25,10 +25,10 @@ from animus import _fork
 from animus._chance import Chance
 from animus._check import UNSET
 from animus._clock import SYSTEM_CLOCK, Clock
+from animus._emitter import Emitter
 from animus._origin import is_loopback, origin_of
 from animus._secret import bare_url
 from animus._version import __version__
-from animus.events import Emitter
 from animus.http.adapter import AnimusAdapter
 from animus.http.cookies import free_lock_of
 from animus.http.failure import LimitExceeded, sort_failure

@@ -17,7 +17,7 @@ Serve = Callable[..., HttpServer]
 ClientFor = Callable[..., AnimusClient]
 
 # measured with the newest dependencies on Python 3.11, and a quarter more for other versions
-MOST_BY_CALL = 450
+MOST_BY_CALL = 430
 MOST_BY_FRAME = 40
 _QUESTION = wire.MESSAGES[1:]
 
@@ -84,6 +84,17 @@ def test_a_call_nobody_listens_to_builds_no_event(serve: Serve, client_for: Clie
 def test_a_call_that_succeeds_meets_no_tenacity(serve: Serve, client_for: ClientFor) -> None:
     found = called_by(_call(client_for(serve(answered))))
     assert not [name for name in found if "/tenacity/" in name]
+
+
+def test_a_call_that_succeeds_meets_little_of_the_loop_that_repeats(serve: Serve, client_for: ClientFor) -> None:
+    found = called_by(_call(client_for(serve(answered))))
+    loop = {name.rpartition(":")[2]: count for name, count in found.items() if name.rpartition(":")[0].endswith("transport/attempts.py")}
+    assert loop == {"run": 1, "_put_token": 1, "_attempt": 1}
+
+
+def test_a_look_for_listeners_calls_nothing(serve: Serve, client_for: ClientFor) -> None:
+    found = called_by(_call(client_for(serve(answered))))
+    assert not [name for name in found if name.endswith("_emitter.py:wants")]
 
 
 def test_the_environment_is_not_walked(serve: Serve, client_for: ClientFor, monkeypatch: Any) -> None:

@@ -473,6 +473,31 @@ def test_every_attempt_is_told_of(session_for: SessionFor, serve: Serve) -> None
     assert (events[1].status, events[2].status, events[2].wait, events[4].status) == (503, 503, 3.0, 200)
 
 
+def test_who_begins_to_listen_during_an_attempt_hears_its_end(session_for: SessionFor, serve: Serve) -> None:
+    events: list[Any] = []
+
+    def answer(request: Any) -> Answer:
+        session.emitter.on("request_complete", events.append)
+        return Answer(200)
+
+    session = session_for(serve(answer))
+    session.get("/a")
+    assert [(event.status, event.attempt) for event in events] == [(200, 1)]
+    assert events[0].elapsed > 0
+
+
+def test_who_begins_to_listen_during_an_attempt_hears_of_its_failure(session_for: SessionFor, serve: Serve) -> None:
+    events: list[Any] = []
+
+    def answer(request: Any) -> Answer:
+        session.emitter.on("request_complete", events.append)
+        return Answer(500)
+
+    session = session_for(serve(answer), retry=RetryPolicy(repeats=0))
+    session.get("/a")
+    assert [event.status for event in events] == [500]
+
+
 def test_failures_are_told_of(session_for: SessionFor) -> None:
     session = session_for(f"http://127.0.0.1:{unused_port()}", retry=RetryPolicy(repeats=0))
     events: list[Any] = []
