@@ -7,6 +7,7 @@ import platform
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Any
 
 from animus._clock import Clock
@@ -89,14 +90,10 @@ def read_setting(
 
 def versions() -> Mapping[str, str]:
     """Give the versions of what takes part."""
-    import requests
-    import urllib3
-
     return {
         "animus-client": __version__,
         "python": platform.python_version(),
-        "requests": requests.__version__,
-        "urllib3": urllib3.__version__,
+        **{name: metadata.version(name) for name in ("requests", "urllib3")},
         "openssl": ssl.OPENSSL_VERSION,
     }
 

@@ -16,7 +16,8 @@ CHECK = "netrc"
 def check_netrc(urls: Iterable[str]) -> Finding:
     """Tell whether the file has an entry for the host of one of ``urls``: this package never uses it, others do."""
     try:
-        hosts = [host for host in dict.fromkeys(origin_of(url).host for url in urls) if get_netrc_auth(f"https://{host}/", raise_errors=True)]
+        asked = dict.fromkeys(origin_of(url).host for url in urls)
+        hosts = [host for host in asked if get_netrc_auth(f"https://{host}/", raise_errors=True)]
     except Exception as error:  # netrc.NetrcParseError, and whatever reading a file may raise
         return failed(
             CHECK,

@@ -121,7 +121,7 @@ class UrlTokenSource:
         # an AuthBase is called by requests, with the request
         now = {what: value if isinstance(value, AuthBase) else evaluate(what, value, self.name) for what, value in given.items()}
         headers = {**self._headers_now(request.force), **(further_headers or {})}
-        return self._ask(self.method, request, headers=headers, **now)
+        return self._ask(self.method, self._url, request, headers=headers, **now)
 
     def probe(self, request: TokenRequest, method: str, headers: Mapping[str, str]) -> PlainAnswer:
         """Give the route's answer to another method, without anything that signs somebody in: a browser's preflight is such a request.
@@ -131,7 +131,7 @@ class UrlTokenSource:
         """
         parts = urlsplit(self._url)
         bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
-        return self._ask(method, request, url=bare, headers=headers)
+        return self._ask(method, bare, request, headers=headers)
 
     def header_names(self) -> tuple[str, ...]:
         """Give the names, in lower case, of the headers of its own that the source sends, those of ``auth`` and ``cookies`` among them.
@@ -146,8 +146,8 @@ class UrlTokenSource:
             names.append("cookie")
         return tuple(sorted(set(names)))
 
-    def _ask(self, method: str, request: TokenRequest, *, url: str | None = None, **given: Any) -> PlainAnswer:
-        return self._exchange.answer(method, url or self._url, name=self.name, timeout=self.timeout, left=request.left, **given)
+    def _ask(self, method: str, url: str, request: TokenRequest, **given: Any) -> PlainAnswer:
+        return self._exchange.answer(method, url, name=self.name, timeout=self.timeout, left=request.left, **given)
 
     def close(self) -> None:
         """Close the connections; a later fetch opens new ones."""
