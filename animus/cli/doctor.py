@@ -23,7 +23,7 @@ _LONGEST_FILE = 65536  # characters
 @click.command()
 @click.argument("url", required=False)
 @click.option("--origin", metavar="ORIGIN", help="Check CORS, too, for pages of this origin (https://app.example.com).")
-@click.option("-H", "--header", "headers", metavar="HEADER", multiple=True, help='"Name: value" for the provider, or @FILE with such lines.')
+@click.option("-H", "--header", "headers", metavar="HEADER", multiple=True, help='"Name: value" to send, or @FILE with such lines.')
 @click.option("--method", default="POST", show_default=True, help="How the provider is asked.")
 @click.option("--api-base-url", metavar="URL", envvar="ANIMUS_API_BASE_URL", show_envvar=True, help="The API, if not the platform's own.")
 @click.option(

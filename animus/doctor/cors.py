@@ -51,7 +51,10 @@ def check_cors(source: UrlTokenSource, origin: str, *, timeout: float, clock: Cl
     if str(origin_of(source.name)) == origin:
         why = "pages of the provider's own origin need no permission"
         return skipped(PREFLIGHT, why), skipped(ANSWER, why)
-    names = source.header_names()
+    try:
+        names = source.header_names()
+    except TokenSourceError as error:  # of a function that has worked a moment ago
+        return skipped(PREFLIGHT, error.message), skipped(ANSWER, error.message)
     headers = tuple(name for name in names if name not in _SIMPLE_HEADERS | _BY_BROWSER)
     page = Page(origin=origin, method=source.method, headers=headers, cookies="cookie" in names)
     found = []

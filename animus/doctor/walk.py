@@ -93,11 +93,16 @@ def examine(
     walk = _Walk(setting, origin=origin, timeout=timeout, allow_insecure_http=allow_insecure_http, clock=clock)
     secrets = _secrets(token_source, headers)
     findings = []
-    for found in walk.findings():
-        finding = found.without(secrets)
-        findings.append(finding)
-        if on_finding is not None:
-            on_finding(finding)
+    try:
+        for found in walk.findings():
+            finding = found.without(secrets)
+            findings.append(finding)
+            if on_finding is not None:
+                on_finding(finding)
+    finally:
+        close = getattr(setting.source, "close", None)
+        if close is not None and setting.source is not token_source:
+            close()
     return Report(
         findings=tuple(findings),
         source=setting.source_name,
