@@ -36,7 +36,7 @@ def proxy_for(url: str) -> Proxy | None:
     found = select_proxy(url, get_environ_proxies(url))
     if not found:
         return None
-    names = (f"{origin.scheme}_proxy", f"{origin.scheme}_PROXY", "all_proxy", "ALL_PROXY")
+    names = (f"{origin.scheme}_proxy", f"{origin.scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
     variable = next((name.upper() for name in names if os.environ.get(name) == found), None)
     return Proxy(bare_url(found if "://" in found else f"http://{found}"), variable or "the system's settings")
 

@@ -41,7 +41,9 @@ Doctor = Callable[..., Examined]
 
 
 @pytest.fixture
-def doctor(capsys: pytest.CaptureFixture[str]) -> Doctor:
+def doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Doctor:
+    monkeypatch.setenv("ANIMUS_API_BASE_URL", "https://api.invalid/v3")  # a test that says nothing else means the provider alone
+
     def ask(*arguments: str) -> Examined:
         code = main(["doctor", *arguments, "--json"])
         out, err = capsys.readouterr()
