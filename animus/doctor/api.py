@@ -153,4 +153,4 @@ def _sighting(error: errors.AnimusError, clock: Clock) -> Sighting | None:
     response = getattr(error, "response", None)
     now = clock.time()
     date = None if response is None else date_of(response.headers, now)
-    return None if date is None else Sighting("the API's", date, now)
+    return None if date is None else Sighting("the API", date, now)

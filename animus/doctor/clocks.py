@@ -19,7 +19,7 @@ class Sighting:
     """Another clock, seen beside ours.
 
     Attributes:
-        whose: Whose it is, as in "the token provider's".
+        whose: Whose it is.
         theirs: Unix seconds it showed.
         ours: Unix seconds that ours showed then.
     """
@@ -50,18 +50,19 @@ def check_clocks(sightings: Sequence[Sighting], claims: Mapping[str, Any]) -> Fi
             reason="issuer_clock",
             advice="The clock of whoever issues tokens is ahead: set it (NTP); others may refuse such a token as not valid yet",
         )
-    text = " and ".join(f"{seen.whose} clock agrees with ours within {max(abs(seen.ahead), 1):.0f} s" for seen in sightings)
+    owners = " and ".join(seen.whose for seen in sightings)
+    text = f"the time of {owners} agrees with ours within {max(abs(worst.ahead), 1):.0f} s"
     return passed(CHECK, text, f"A few seconds do no harm here. {_OURS} all the same" if abs(worst.ahead) > _AGREE else None)
 
 
 def _apart(worst: Sighting, sightings: Sequence[Sighting], issued: float | None) -> Finding:
     """Say whose clock is wrong, as far as a third one tells."""
-    said = f"{worst.whose} clock is {_span(worst.ahead)} {'ahead of' if worst.ahead > 0 else 'behind'} ours"
+    said = f"the clock of {worst.whose} is {_span(worst.ahead)} {'ahead of' if worst.ahead > 0 else 'behind'} ours"
     others = [seen.ahead for seen in sightings if seen is not worst]
     if not others and issued is not None and issued - worst.theirs > _TOO_FAR:
         others = [issued - worst.ours]  # it cannot have been issued after it arrived
     if any(abs(ahead) < abs(ahead - worst.ahead) for ahead in others):
-        advice = f"Others agree with ours: set {worst.whose} clock (NTP), or see whether something in between keeps old answers"
+        advice = f"Others agree with ours: set the clock of {worst.whose} (NTP), or see whether something in between keeps old answers"
         return failed(CHECK, said, reason="their_clock", advice=advice)
     advice = f"{_OURS}. This package allows for it as far as tokens go, but certificates and other tools do not"
     return failed(CHECK, said, reason="our_clock", advice=advice)

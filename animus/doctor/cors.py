@@ -90,7 +90,9 @@ def _preflight_fault(answer: PlainAnswer, page: Page, asked: tuple[str, ...]) ->
         return "preflight_redirected", f"the preflight is redirected ({answer.status}), which browsers do not follow"
     fault = _origin_fault(answer, page)
     if not 200 <= answer.status < 300:
-        return (fault or ("preflight_refused", ""))[0], f"the preflight is answered {answer.status}"
+        # who knows CORS and does not want the page says 403; anything else does not know what is asked
+        reason = fault[0] if answer.status == 403 and fault is not None else "preflight_refused"
+        return reason, f"the preflight is answered {answer.status}"
     if fault is not None:
         return fault
     methods = _listed(answer.headers, "access-control-allow-methods")

@@ -66,7 +66,7 @@ def ask_for_token(source: TokenSource, name: str, *, timeout: float, clock: Cloc
     except TokenSourceError as error:
         answered = error.reason not in ("unreachable", "timeout", "tls", "too_large")
         return Asked(finding=_refused(error), error=error, answered=answered)
-    seen = Sighting("the auth service's", clock.time() + token.skew, clock.time()) if token.skew else None
+    seen = Sighting("the auth service", clock.time() + token.skew, clock.time()) if token.skew else None
     return Asked(finding=passed(CHECK, f"{name} gives a token"), token=token, answered=True, claims=_claims(token.value), sighting=seen)
 
 
@@ -77,7 +77,7 @@ def _ask_url(source: UrlTokenSource, request: TokenRequest, *, for_page: bool) -
         return Asked(finding=_refused(error), error=error)
     now = request.clock.time()
     date = date_of(answer.headers, now)
-    seen = None if date is None else Sighting("the token provider's", date, now)
+    seen = None if date is None else Sighting("the token provider", date, now)
     try:
         wait = retry_after(answer.headers, now)
         token = read_answer(answer.status, answer.headers, answer.body, now=now, source=source.name, retry_after=wait)

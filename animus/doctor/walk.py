@@ -16,7 +16,7 @@ from animus.doctor.address import check_connection, check_name
 from animus.doctor.api import ANSWER as API_ANSWER, TOKEN as API_TOKEN, Seen, check_token, look_at_api
 from animus.doctor.clocks import CHECK as CLOCK, check_clocks
 from animus.doctor.cors import ANSWER as CORS_ANSWER, PREFLIGHT, check_cors
-from animus.doctor.environment import Setting, read_setting, versions
+from animus.doctor.environment import API_BASE_URL, Setting, read_setting, versions
 from animus.doctor.finding import Finding, skipped
 from animus.doctor.life import CHECK as LIFE, check_life
 from animus.doctor.netrc import CHECK as NETRC, check_netrc
@@ -91,7 +91,7 @@ def examine(
         clock=clock,
     )
     walk = _Walk(setting, origin=origin, timeout=timeout, allow_insecure_http=allow_insecure_http, clock=clock)
-    secrets = _secrets(token_source, headers)
+    secrets = _secrets(token_source, headers, api_base_url or os.environ.get(API_BASE_URL, ""))
     findings = []
     try:
         for found in walk.findings():
@@ -240,19 +240,23 @@ def _checked_origin(origin: str) -> str:
     try:
         found = str(origin_of(text))
     except ValueError as error:
-        raise _check.refuse("origin", text, "an origin such as https://app.example.com", hint=f"{bare_url(text)!r}: {error}") from None
+        raise _check.refuse("origin", text, "an origin such as https://app.example.com", hint=f"It is {error}") from None
     if text.lower() != found:
         raise _check.refuse("origin", text, "scheme, host and port alone", hint=f"Did you mean {found!r}?")
     return found
 
 
-def _secrets(token_source: Any, headers: Headers | None) -> list[str]:
-    """Give what must not be shown, whoever echoes it."""
-    urls = [token_source if isinstance(token_source, str) else "", os.environ.get(TOKEN_PROVIDER_URL, ""), *getproxies().values()]
-    found = [os.environ.get(name, "").strip() for name in (ACCESS_TOKEN, API_KEY)]
+def _secrets(token_source: Any, headers: Headers | None, api_base_url: str) -> list[str]:
+    """Give what must not be shown, whoever echoes it; a text that is no URL may be a key at the wrong place."""
+    given = token_source if isinstance(token_source, str) else ""
+    urls = [given, os.environ.get(TOKEN_PROVIDER_URL, ""), api_base_url, *getproxies().values()]
+    found = [] if "://" in api_base_url else [api_base_url]
+    found += [os.environ.get(name, "").strip() for name in (ACCESS_TOKEN, API_KEY)]
     for url in urls:
         try:
             found += secret_texts(url=url)
         except ValueError:  # no URL; the finding about it shows nothing of it
             continue
-    return [*found, *secret_texts(headers)]
+    for text in secret_texts(headers):  # the value of a cookie, or what follows "Bearer", is as good as the whole header
+        found += [text, text.partition(" ")[2], *(pair.partition("=")[2].strip() for pair in text.split(";"))]
+    return found

@@ -47,13 +47,14 @@ def test_one_of_the_others_is_wrong(emulator: Emulator, doctor: Doctor, kind: An
     emulator.arm(kind=kind, times=None, headers={"Date": date})
     found = doctor(emulator.token_url, "--api-base-url", emulator.api_base_url)
     assert found.outcome("clock") == ("failed", "their_clock")
-    assert {"token": "the token provider's clock", "api": "the API's clock"}[kind] in found["clock"]["advice"]
+    assert {"token": "the clock of the token provider", "api": "the clock of the API"}[kind] in found["clock"]["advice"]
 
 
 def test_a_token_that_is_over_shows_a_provider_that_is_behind(emulator: Emulator) -> None:
     now = time.time()
     emulator.arm(kind="api", times=None, headers={"Date": None})
-    emulator.arm(kind="token", headers={"Date": formatdate(now - HOUR, usegmt=True)}, status=200, body={"accessToken": mint(now, iat=now - 5)})
+    date = formatdate(now - HOUR, usegmt=True)
+    emulator.arm(kind="token", headers={"Date": date}, status=200, body={"accessToken": mint(now, iat=now - 5)})
     assert look(emulator)["clock"].reason == "their_clock"
 
 

@@ -205,7 +205,9 @@ def test_no_proxy_goes_around_it(emulator: Emulator, doctor: Doctor, monkeypatch
 
 
 @pytest.mark.parametrize(("answer", "reason"), [(TOKEN, None), (Answer(407), "client_error")])
-def test_a_proxy_that_answers(serve: Serve, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, answer: Answer, reason: str | None) -> None:
+def test_a_proxy_that_answers(
+    serve: Serve, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, answer: Answer, reason: str | None
+) -> None:
     proxy = serve(lambda request: answer)
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     report = examine("http://backend.test/token", api_base_url=emulator.api_base_url, allow_insecure_http=True)

@@ -74,7 +74,9 @@ def test_nothing_is_set(emulator: Emulator, doctor: Doctor) -> None:
     assert found.status("api.answer") == "ok", "the API is looked at all the same"
 
 
-@pytest.mark.parametrize("url", ["backend.example/token", "ftp://backend.example", "http://backend.example/token", "https://", "https://a b"])
+@pytest.mark.parametrize(
+    "url", ["backend.example/token", "ftp://backend.example", "http://backend.example/token", "https://", "https://a b"]
+)
 def test_urls_that_are_none(doctor: Doctor, url: str) -> None:
     found = doctor(url)
     assert (found.code, found.outcome("environment")) == (1, ("failed", "configuration"))
