@@ -153,7 +153,13 @@ def test_the_standards_rules(
     assert (found.status("cors.preflight"), found.status("cors.answer")) == tuple("failed" if r else "ok" for r in (preflight, answer))
 
 
-def test_what_is_not_signed_in_is_not_sent_in_a_preflight(serve: Callable[..., HttpServer], doctor: Doctor) -> None:
+def test_what_is_no_origin_is_not_repeated(judged: Callable[..., Any]) -> None:
+    text = judged({"Access-Control-Allow-Origin": "anything at all"})["cors.answer"]["text"]
+    assert "something that is no origin" in text
+    assert "anything" not in text
+
+
+def test_nothing_that_signs_in_is_sent_in_a_preflight(serve: Callable[..., HttpServer], doctor: Doctor) -> None:
     server = serve(lambda request: Answer(204, GOOD))
     doctor(server.url.replace("//", "//ada:secret@") + "/token", "--origin", APP, *BEARER, *COOKIE)
     [preflight] = [request for request in server.requests if request.method == "OPTIONS"]

@@ -139,6 +139,7 @@ def test_faults_of_the_provider(emulator: Emulator, doctor: Doctor, case: Case) 
     assert found.code == 1
     assert found.outcome("provider.answer") == ("failed", case.reason)
     assert case.cure in found["provider.answer"]["advice"]
+    assert "<script>" not in str(found.report), "no header is repeated that is not what it should be"
     assert (found.status("token.life"), found.status("api.token")) == ("skipped", "skipped")
 
 

@@ -121,7 +121,10 @@ def test_the_api_echoes_the_token_it_got(
             assert part not in text
 
 
-@pytest.mark.parametrize("text", [TOKEN, SECRETS["key"], f"https://ada:{SECRETS['password']}@[", f"ftp://x/?{SECRETS['query']}"])
+WITH_USER = f"https://ada:{SECRETS['password']}@host.invalid"
+
+
+@pytest.mark.parametrize("text", [TOKEN, SECRETS["key"], WITH_USER, f"{WITH_USER}[", f"ftp://x/?{SECRETS['query']}"])
 @pytest.mark.parametrize("place", ["url", "origin", "base"])
 def test_what_was_typed_at_the_wrong_place_is_not_repeated(text: str, place: str, capfd: pytest.CaptureFixture[str]) -> None:
     arguments: dict[str, list[str]] = {
