@@ -27,7 +27,7 @@ _ROWS: list[set[str]] = [
     {"tools"},
     {"conversation"},
     {"client"},
-    {"batch", "server", "emulator"},
+    {"batch", "doctor", "server", "emulator"},
     {"testing", "cli"},
     {"main"},
 ]

@@ -1,1 +1,1 @@
-"""The command line: ``animus ask``, ``chat``, ``demo``, ``emulator``, ``token-server``."""
+"""The command line: ``animus ask``, ``chat``, ``demo``, ``doctor``, ``emulator``, ``token-server``."""

@@ -12,6 +12,7 @@ from animus.cli import failures
 from animus.cli.ask import ask
 from animus.cli.chat import chat
 from animus.cli.demo import demo
+from animus.cli.doctor import doctor
 from animus.cli.emulator import emulator
 from animus.cli.token_server import token_server
 
@@ -28,6 +29,7 @@ def animus() -> None:
 animus.add_command(ask)
 animus.add_command(chat)
 animus.add_command(demo)
+animus.add_command(doctor)
 animus.add_command(emulator)
 animus.add_command(token_server)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from requests.auth import AuthBase
 
@@ -13,6 +14,7 @@ from animus._clock import SYSTEM_CLOCK, Clock
 from animus._origin import checked_url
 from animus._secret import Secret, bare_url
 from animus.errors import ConfigurationError, TokenSourceError
+from animus.http.plain import PlainAnswer
 from animus.sources.credentials import Headers, checked_headers, contains_callables, evaluate, has_secret, hidden, literal_secrets
 from animus.sources.exchange import TokenExchange
 from animus.sources.fingerprint import fingerprint
@@ -74,7 +76,7 @@ class UrlTokenSource:
         self.name: str = bare_url(self._url)
         if has_secret(self._url):
             self._url = Secret(self._url)
-        self._method = _checked_method(method)
+        self.method: str = _checked_method(method)
         if json is not None and data is not None:
             raise ConfigurationError("json and data exclude each other: a request has one body")
         if isinstance(headers, Mapping):
@@ -96,7 +98,7 @@ class UrlTokenSource:
     def fingerprint(self) -> str:
         """Text that tells this source from others; no secret can be read from it."""
         settings = self._settings
-        return fingerprint("url", self.name, self._url, self._method, self._headers, self._given, settings["verify"], settings["cert"])
+        return fingerprint("url", self.name, self._url, self.method, self._headers, self._given, settings["verify"], settings["cert"])
 
     def fetch(self, request: TokenRequest) -> Token:
         """Ask the route once.
@@ -104,18 +106,48 @@ class UrlTokenSource:
         Raises:
             TokenSourceError: there is no usable token in the answer, or no answer; ``.reason`` and ``.hint`` tell why.
         """
+        return self._exchange.read(self.answer(request), self.name)
+
+    def answer(self, request: TokenRequest, *, further_headers: Mapping[str, str] | None = None) -> PlainAnswer:
+        """Ask the route once, and give what it answers as it came: whoever looks for a fault wants to see it.
+
+        Args:
+            further_headers: Sent beside the source's own.
+
+        Raises:
+            TokenSourceError: there is no answer.
+        """
         given = {what: value for what, value in self._given.items() if value is not None}
         # an AuthBase is called by requests, with the request
         now = {what: value if isinstance(value, AuthBase) else evaluate(what, value, self.name) for what, value in given.items()}
-        return self._exchange.ask(
-            self._method,
-            self._url,
-            name=self.name,
-            timeout=self.timeout,
-            left=request.left,
-            headers=self._headers_now(request.force),
-            **now,
-        )
+        headers = {**self._headers_now(request.force), **(further_headers or {})}
+        return self._ask(self.method, self._url, request, headers=headers, **now)
+
+    def probe(self, request: TokenRequest, method: str, headers: Mapping[str, str]) -> PlainAnswer:
+        """Give the route's answer to another method, without anything that signs somebody in: a browser's preflight is such a request.
+
+        Raises:
+            TokenSourceError: there is no answer.
+        """
+        parts = urlsplit(self._url)
+        bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
+        return self._ask(method, bare, request, headers=headers)
+
+    def header_names(self) -> tuple[str, ...]:
+        """Give the names, in lower case, of the headers of its own that the source sends, those of ``auth`` and ``cookies`` among them.
+
+        Raises:
+            TokenSourceError: the function for the headers raised, or gave something else.
+        """
+        names = [name.lower() for name in self._headers_now(force=False)]
+        if self._given["auth"] is not None or "@" in urlsplit(self._url).netloc:
+            names.append("authorization")
+        if self._given["cookies"]:
+            names.append("cookie")
+        return tuple(sorted(set(names)))
+
+    def _ask(self, method: str, url: str, request: TokenRequest, **given: Any) -> PlainAnswer:
+        return self._exchange.answer(method, url, name=self.name, timeout=self.timeout, left=request.left, **given)
 
     def close(self) -> None:
         """Close the connections; a later fetch opens new ones."""
@@ -140,7 +172,7 @@ class UrlTokenSource:
             del error  # else error, cause, traceback and frame hold each other
 
     def __repr__(self) -> str:
-        return f"<UrlTokenSource {self._method} {self.name}>"
+        return f"<UrlTokenSource {self.method} {self.name}>"
 
     def __copy__(self) -> UrlTokenSource:
         return self

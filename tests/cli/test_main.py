@@ -43,7 +43,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_names_the_commands_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert all(word in out for word in ("ask", "chat", "demo", "emulator", "token-server", "3 authentication"))
+    assert all(word in out for word in ("ask", "chat", "demo", "doctor", "emulator", "token-server", "3 authentication"))
 
 
 def test_wrong_usage_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
