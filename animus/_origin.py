@@ -66,7 +66,9 @@ def checked_url(field: str, url: object, *, allow_insecure_http: bool = False) -
     try:
         origin = origin_of(stripped)
     except ValueError as error:
-        raise refuse(field, url, "an absolute URL such as https://example.com/path", hint=f"{bare_url(stripped)!r}: {error}") from None
+        # without a scheme it may be anything, such as a key that was put in the wrong place
+        shown = repr(bare_url(stripped)) if "://" in stripped else f"a text of {len(stripped)} characters without a scheme"
+        raise refuse(field, url, "an absolute URL such as https://example.com/path", hint=f"{shown}: {error}") from None
     if any(c.isspace() or ord(c) < 32 for c in stripped):
         raise refuse(field, url, "a URL without white space in it")
     if origin.scheme == "http" and not is_loopback(origin.host) and not allow_insecure_http:

@@ -122,3 +122,12 @@ def test_errors_do_not_show_what_may_be_secret() -> None:
         with pytest.raises(ConfigurationError) as caught:
             checked_url("url", url)
         assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("misplaced", ["sk-live-0123456789abcdef", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"])
+def test_what_has_no_scheme_is_not_repeated(misplaced: str) -> None:
+    """It may be a key that was put in the wrong place."""
+    with pytest.raises(ConfigurationError) as raised:
+        checked_url("api_base_url", misplaced)
+    assert misplaced not in str(raised.value)
+    assert misplaced not in (raised.value.hint or "")
