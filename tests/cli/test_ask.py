@@ -3,7 +3,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import pytest
 import animus
 from animus.cli.main import main
 from animus.emulator import Emulator
+from tests.cli.interrupting import interrupt
 
 PARENT = str(Path(animus.__file__).parent.parent)
 
@@ -145,7 +145,7 @@ def test_reply_is_printed_as_it_arrives(emulator: Emulator) -> None:
     with start("ask", "Hello") as process:
         assert process.stdout is not None
         assert process.stdout.read(len("Tides come ")) == b"Tides come "
-        process.send_signal(signal.SIGINT)
+        interrupt(process)
         _, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert b"Traceback" not in err
@@ -156,7 +156,7 @@ def test_interrupt_exits_with_130_and_without_a_traceback(emulator: Emulator) ->
     emulator.arm(kind="api", delay=30)
     with start("ask", "Hello") as process:
         emulator.requests.wait_for(1, "api", timeout=20)
-        process.send_signal(signal.SIGINT)
+        interrupt(process)
         _, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert b"Traceback" not in err

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ import animus
 from animus import ChatHistory
 from animus.cli.main import main
 from animus.emulator import Emulator
+from tests.cli.interrupting import interrupt
 
 PARENT = str(Path(animus.__file__).parent.parent)
 Talk = Callable[..., tuple[int, str, str]]
@@ -287,7 +287,7 @@ def test_ctrl_c_ends_what_has_no_terminal(emulator: Emulator) -> None:
         process.stdin.write(b"one\ntwo\n")
         process.stdin.flush()
         assert process.stdout.read(len("Tides come ")) == b"Tides come "
-        process.send_signal(signal.SIGINT)
+        interrupt(process)
         _, err = process.communicate(timeout=20)
     assert (process.returncode, err.strip()) == (130, b"")
     assert emulator.requests.count(path="/chat/completions") == 1
