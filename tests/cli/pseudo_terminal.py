@@ -51,24 +51,25 @@ class PseudoTerminal:
         """Type keys; a line ends with the return key."""
         os.write(self._ours, keys.replace("\n", "\r").encode())
 
-    def interrupt_prompt(self, text: str | None) -> None:
-        """Press Ctrl-C at the prompt; wait for a text, or for the end.
+    def interrupt(self, text: str | None) -> str:
+        """Press Ctrl-C; wait for a text, or for the end; give what came up to it.
 
-        Python's ``input()`` does not notice a signal that comes between the prompt and its wait for keys, which nobody is
-        quick enough for but a test. Where it cannot be seen whether it waits, Ctrl-C is pressed again.
+        CPython does not notice a signal that comes between its last look for one and a system call that waits for keys or for
+        the network, which nobody is quick enough for but a test. So this waits until the process sleeps; where that cannot be seen,
+        Ctrl-C is pressed again.
         """
         for seconds in (self._seconds / 4, self._seconds):
             self._wait_until_asleep()
             self.type(CTRL_C)
             try:
-                if text is None:
-                    self.expect_end(seconds)
-                else:
-                    self.expect(text, seconds)
-                return
+                if text is not None:
+                    return self.expect(text, seconds)
+                self.expect_end(seconds)
+                return ""
             except (AssertionError, subprocess.TimeoutExpired):
                 if seconds == self._seconds:
                     raise
+        raise AssertionError("not reached")
 
     def _wait_until_asleep(self) -> None:
         state = Path(f"/proc/{self.process.pid}/stat")

@@ -13,7 +13,7 @@ if sys.platform == "win32":
 
 from animus import ChatHistory
 from animus.emulator import Emulator
-from tests.cli.pseudo_terminal import CTRL_C, CTRL_D, PseudoTerminal
+from tests.cli.pseudo_terminal import CTRL_D, PseudoTerminal
 
 CHAT = "/chat/completions"
 
@@ -66,8 +66,7 @@ def test_ctrl_c_cuts_a_stream_and_the_talk_goes_on(emulator: Emulator) -> None:
         emulator.arm(path=CHAT, stall_after=3)  # after the role and two pieces the connection stays open
         terminal.type("Why are there tides?\n")
         terminal.expect("Tides come ")
-        terminal.type(CTRL_C)
-        terminal.expect("(cut)")
+        terminal.interrupt("(cut)")
         emulator.requests.wait_until_idle()
         terminal.expect("> ")
         terminal.type("Still there?\n")
@@ -85,8 +84,7 @@ def test_ctrl_c_before_the_answer_begins(emulator: Emulator) -> None:
         terminal.type("Hi\n")
         terminal.expect("typing…")
         emulator.requests.wait_for(1, path=CHAT)
-        terminal.type(CTRL_C)
-        terminal.expect("(cut)")
+        terminal.interrupt("(cut)")
         terminal.expect("> ")
         terminal.type("Again\n")
         emulator.requests.wait_for(2, path=CHAT)
@@ -101,8 +99,7 @@ def test_ctrl_c_while_a_turn_is_typed(emulator: Emulator) -> None:
         terminal.type("Count\n")
         terminal.expect("One.\r\n")
         terminal.expect("typing…")
-        terminal.type(CTRL_C)
-        assert "word" not in terminal.expect("(cut)")
+        assert "word" not in terminal.interrupt("(cut)")
         terminal.expect("> ")
         terminal.type("Go on\n")
         terminal.expect("Fine.")
@@ -114,10 +111,9 @@ def test_a_second_ctrl_c_at_the_empty_prompt_leaves(emulator: Emulator) -> None:
     with PseudoTerminal("chat") as terminal:
         terminal.type("Hi\n")
         emulator.requests.wait_for(1, path=CHAT)
-        terminal.type(CTRL_C)
-        terminal.expect("(cut)")
+        terminal.interrupt("(cut)")
         terminal.expect("> ")
-        terminal.interrupt_prompt(None)
+        terminal.interrupt(None)
         assert terminal.expect_end() == 0
         assert "Traceback" not in terminal.raw
 
@@ -125,25 +121,25 @@ def test_a_second_ctrl_c_at_the_empty_prompt_leaves(emulator: Emulator) -> None:
 def test_one_ctrl_c_at_the_prompt_says_how_to_leave(emulator: Emulator) -> None:
     with PseudoTerminal("chat") as terminal:
         terminal.expect("> ")
-        terminal.interrupt_prompt("Ctrl-C once more, or Ctrl-D, leaves")
+        terminal.interrupt("Ctrl-C once more, or Ctrl-D, leaves")
         terminal.expect("> ")
         terminal.type("Hi\n")  # changed their mind
         emulator.requests.wait_for(1, path=CHAT)
         terminal.expect("> ")
-        terminal.interrupt_prompt("Ctrl-C once more")
+        terminal.interrupt("Ctrl-C once more")
         terminal.expect("> ")
-        terminal.interrupt_prompt(None)
+        terminal.interrupt(None)
         assert terminal.expect_end() == 0
 
 
 def test_ctrl_c_drops_a_line_that_was_begun(emulator: Emulator) -> None:
     with PseudoTerminal("chat") as terminal:
         terminal.expect("> ")
-        terminal.interrupt_prompt("once more")
+        terminal.interrupt("once more")
         terminal.expect("> ")
         terminal.type("half a li")
         terminal.expect("half a li")
-        terminal.interrupt_prompt("> ")
+        terminal.interrupt("> ")
         terminal.type("Hi\n")
         emulator.requests.wait_for(1, path=CHAT)
         assert said(emulator) == ["Hi"]
