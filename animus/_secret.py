@@ -78,8 +78,12 @@ def bare_url(url: str) -> str:
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
+# what fields are called; a secret that somebody sends back as a key is rarely without a digit in the middle, or that short
+_FIELD_NAME = re.compile(r"\w{1,8}|[A-Za-z_$@][A-Za-z_$@.-]{0,30}[0-9]{0,3}")
+
+
 def shape_of(value: Any, depth: int = 2) -> str:
-    """Describe a JSON value by keys and types, never by its values.
+    """Describe a JSON value by keys and types, never by its values; keys that do not look like names of fields are not shown either.
 
     >>> shape_of({"animus": {"token": "abc"}, "n": 1})
     '{"animus": {"token": string}, "n": number}'
@@ -95,8 +99,13 @@ def shape_of(value: Any, depth: int = 2) -> str:
     if isinstance(value, Mapping):
         if not depth:
             return "{…}"
-        keys = [f'"{scrub(str(k))[:40]}": {shape_of(v, depth - 1)}' for k, v in list(value.items())[:12]]
+        keys = [f"{_shown_key(str(key))}: {shape_of(each, depth - 1)}" for key, each in list(value.items())[:12]]
         return "{" + ", ".join(keys) + (", …" if len(value) > 12 else "") + "}"
     if isinstance(value, (list, tuple)):
         return f"[{shape_of(value[0], depth - 1) if value and depth else ''}{', …' if len(value) > 1 else ''}]"
     return type(value).__name__
+
+
+def _shown_key(key: str) -> str:
+    scrubbed = scrub(key)
+    return f'"{scrubbed[:40]}"' if scrubbed != key or _FIELD_NAME.fullmatch(key) else "…"

@@ -12,6 +12,10 @@ from typing import Any
 import hypothesis
 import pytest
 
+from tests.redis_serving import redis_url
+
+__all__ = ["redis_url"]
+
 # a slow machine is no fault of the code, and CI must not fail on a new example that nobody's change made
 hypothesis.settings.register_profile(
     "animus",

@@ -8,6 +8,7 @@ import pickle
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,13 +19,18 @@ from animus import (
     ApiKeyTokenSource,
     CallableTokenSource,
     EnvironmentTokenSource,
+    FileTokenStore,
+    KeyringTokenStore,
     MemoryTokenStore,
+    RedisTokenStore,
     StaticTokenSource,
+    TokenStore,
     UrlTokenSource,
 )
 from animus.emulator import Emulator
 from animus.events import SIGNALS
 from animus.testing import ManualClock
+from tests.in_memory_keyring import InMemory, using_keyring
 from tests.wired import CHAT, CHAT_PATH, IMAGE_PATH, user
 
 KEY = "sk-canary-key-0123456789abcdef"
@@ -131,16 +137,40 @@ SOURCES: dict[str, Callable[[Emulator], Any]] = {
 }
 
 
-@pytest.fixture(params=SOURCES)
-def client(request: pytest.FixtureRequest, witness: Witness, monkeypatch: pytest.MonkeyPatch) -> Iterator[AnimusClient]:
+def _store(kind: str, request: pytest.FixtureRequest, folder: Path) -> TokenStore:
+    if kind == "redis":
+        return RedisTokenStore(request.getfixturevalue("redis_url"), prefix=f"{folder}:")
+    if kind == "redis that refuses":  # it wants no password
+        return RedisTokenStore(request.getfixturevalue("redis_url").replace("//", f"//:{PASSWORD}@"), prefix=f"{folder}:")
+    if kind == "keyring":
+        request.getfixturevalue("ring")
+        return KeyringTokenStore()
+    return FileTokenStore(folder / "tokens") if kind == "file" else MemoryTokenStore()
+
+
+@pytest.fixture
+def ring() -> Iterator[InMemory]:
+    with using_keyring() as ring:
+        yield ring
+
+
+# what a store keeps does not depend on the source
+_PAIRS = [(source, "memory") for source in SOURCES] + [("provider", store) for store in ("file", "redis", "redis that refuses", "keyring")]
+
+
+@pytest.fixture(params=_PAIRS, ids="-".join)
+def client(
+    request: pytest.FixtureRequest, witness: Witness, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[AnimusClient]:
+    source, store = request.param
     emulator = witness.emulator
     monkeypatch.setenv("ANIMUS_ACCESS_TOKEN", emulator.issue_token("ada"))
     with AnimusClient(
-        SOURCES[request.param](emulator),
+        SOURCES[source](emulator),
         api_base_url=emulator.api_base_url,
         chat={**CHAT, "history_size": 20},
         clock=ManualClock(emulator.now),
-        token_store=MemoryTokenStore(),
+        token_store=_store(store, request, tmp_path),
         identity="ada",
     ) as client:
         client.session.headers["X-Api-Key"] = HEADER
@@ -238,6 +268,7 @@ def test_calls_that_fail(client: AnimusClient, witness: Witness, fault: dict[str
         (200, {"token": 5}),
         (200, "echo"),
         (200, {"x": KEY}),
+        (200, {KEY: 1, "animus": {COOKIE: HEADER}}),
     ],
 )
 def test_token_sources_that_fail(client: AnimusClient, witness: Witness, status: int, body: Any) -> None:

@@ -133,6 +133,8 @@ def test_a_bare_url_has_no_secret_in_it(url: str, bare: str) -> None:
         ({JWT: 1}, f'{{"{REDACTED}": number}}'),
         ({str(n): n for n in range(13)}, "{" + ", ".join(f'"{n}": number' for n in range(12)) + ", …}"),
         (b"canary", "bytes"),
+        ({"accessToken": "x", "max_tokens_2": 1, "@type": None}, '{"accessToken": string, "max_tokens_2": number, "@type": null}'),
+        ({"canary-0123456789abcdef": 1, "sk-live-9f8e7d6c": [1], "a" * 60: 1}, "{…: number, …: [number], …: number}"),
     ],
 )
 def test_a_shape_has_no_values(value: object, shape: str) -> None:

@@ -20,38 +20,16 @@ from animus.stores import extra
 from animus.stores.keyring import KeyringTokenStore
 from animus.stores.protocol import StoredToken, store_key
 from animus.testing.suites import TokenStoreSuite
+from tests.in_memory_keyring import InMemory, using_keyring
 from tests.refresh.sources import Scripted
 
 KEY = store_key("url:x", "u1")
 
 
-class InMemory(keyring.backend.KeyringBackend):
-    """A keyring; it raises as real ones do when there is nothing to delete."""
-
-    priority = 1  # type: ignore[assignment]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.entries: dict[tuple[str, str], str] = {}
-
-    def get_password(self, service: str, username: str) -> str | None:
-        return self.entries.get((service, username))
-
-    def set_password(self, service: str, username: str, password: str) -> None:
-        self.entries[service, username] = password
-
-    def delete_password(self, service: str, username: str) -> None:
-        if (service, username) not in self.entries:
-            raise keyring.errors.PasswordDeleteError("not found")
-        del self.entries[service, username]
-
-
 @pytest.fixture(autouse=True)
 def ring() -> Iterator[InMemory]:
-    before, ring = keyring.core._keyring_backend, InMemory()
-    keyring.set_keyring(ring)
-    yield ring
-    keyring.core._keyring_backend = before
+    with using_keyring() as ring:
+        yield ring
 
 
 class TestKeyringTokenStore(TokenStoreSuite):

@@ -21,9 +21,9 @@ from animus.stores.protocol import StoredToken, store_key
 from animus.stores.redis import RedisTokenStore
 from animus.testing import ManualClock
 from animus.testing.suites import TokenStoreSuite
+from tests.redis_serving import RedisServer
 from tests.refresh.sources import Scripted
 from tests.sources.provider import closed_port
-from tests.stores.conftest import RedisServer
 
 KEY = store_key("url:x", "u1")
 TOKEN = StoredToken("token", 4102444800.0, 1.5, 1000.0)
