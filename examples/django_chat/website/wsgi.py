@@ -1,0 +1,8 @@
+"""For WSGI servers: ``gunicorn --threads 32 website.wsgi``."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "website.settings")
+application = get_wsgi_application()
