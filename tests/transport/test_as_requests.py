@@ -22,6 +22,8 @@ from animus.transport.session import AnimusSession
 from tests.servers import LAST_CHUNK, Answer, HttpServer, Peer, RawServer, chunked, in_turn, unused_port
 from tests.transport.comparison import Act, assert_same, described
 
+pytestmark = pytest.mark.usefixtures("way")
+
 Serve = Callable[..., HttpServer]
 
 
@@ -562,3 +564,10 @@ def test_descriptions_tell_differences(serve: Serve) -> None:
     """The comparison itself: an answer with another body is another answer."""
     server = serve(in_turn(Answer(body=b"1"), Answer(body=b"2")))
     assert described(requests.get(server.url)) != described(requests.get(server.url))
+
+
+def test_the_long_way_makes_what_requests_makes(serve: Serve, request: pytest.FixtureRequest) -> None:
+    """Else the tests here would all go the same way."""
+    with AnimusSession("http://api.example.test/v3") as session:
+        made = type(session.get(serve().url))
+    assert (made is requests.Response) == (request.node.callspec.params["way"] == "long")

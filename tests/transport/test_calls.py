@@ -17,6 +17,8 @@ from tests.authority import Authority
 from tests.servers import LAST_CHUNK, Answer, HttpServer, Peer, RawServer, chunked, in_turn, unused_port
 from tests.transport.tokens import Tokens
 
+pytestmark = pytest.mark.usefixtures("way")
+
 Serve = Callable[..., HttpServer]
 ServeRaw = Callable[..., RawServer]
 SessionFor = Callable[..., AnimusSession]

@@ -26,6 +26,8 @@ from animus.transport.session import AnimusSession
 from tests.servers import Answer, HttpServer, Peer, RawServer, in_turn, unused_port
 from tests.transport.tokens import fixed
 
+pytestmark = pytest.mark.usefixtures("way")
+
 Serve = Callable[..., HttpServer]
 ServeRaw = Callable[..., RawServer]
 SessionFor = Callable[..., AnimusSession]

@@ -11,6 +11,8 @@ from urllib3.exceptions import InsecureRequestWarning
 from tests.authority import Authority
 from tests.servers import HttpServer
 
+pytestmark = pytest.mark.usefixtures("way")
+
 Serve = Callable[..., HttpServer]
 
 

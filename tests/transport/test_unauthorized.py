@@ -21,6 +21,8 @@ from animus.transport.session import AnimusSession
 from tests.servers import Answer, HttpServer, Received, in_turn
 from tests.transport.tokens import Tokens, fixed
 
+pytestmark = pytest.mark.usefixtures("way")
+
 Serve = Callable[..., HttpServer]
 SessionFor = Callable[..., AnimusSession]
 
