@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from requests.adapters import HTTPAdapter
 from requests.utils import select_proxy
@@ -18,7 +18,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from animus import _fork
 from animus.http.express import Routes, express_send, untouched
 from animus.http.head import AnswerHead
-from animus.http.request_head import RequestHead, remembered, untouched as untouched_heads, wanted, written_again
+from animus.http.request_head import RequestHead, remembered, wanted, written_again
 from animus.http.trust import sharing_trust
 from animus.http.watchdog import Guard, current_guard
 
@@ -93,7 +93,7 @@ class _Guarded:
         finally:
             self._held = None
         super().send(held)  # type: ignore[misc]
-        if untouched_heads() and held.endswith(body):
+        if held.endswith(body):
             self._head = remembered(self, made_of, held[: len(held) - len(body)], body)
 
     def send(self, data: Any) -> None:
@@ -211,14 +211,24 @@ class _HTTPSPool(_GuardedPool, HTTPSConnectionPool):
         raise AttributeError("the connection class of this pool is fixed")
 
 
-_POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
+def _is_known(kind: Any) -> bool:
+    """Tell whether connections are urllib3's own. ``urllib3-future`` puts others in the same place."""
+    code = getattr(kind.getresponse, "__code__", None)
+    return code is not None and code.co_argcount == 1 and not code.co_kwonlyargcount
+
+
+IS_KNOWN = _is_known(_own_class(HTTPConnection))
 
 
 class AnimusAdapter(HTTPAdapter):
     """The adapter of all sessions of this package.
 
+    Where urllib3 is not what it was found to be, it uses its own pools; blocked reads are then ended by the answer's ``shutdown()``.
+
     Threads: any. Fork: the child gets new pools; the parent's sockets are left to the parent.
     """
+
+    pool_classes: ClassVar[dict[str, Any] | None] = {"http": _HTTPPool, "https": _HTTPSPool} if IS_KNOWN else None
 
     def __init__(self, pool_size: int = POOL_SIZE) -> None:
         self._routes = Routes()
@@ -228,7 +238,7 @@ class AnimusAdapter(HTTPAdapter):
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any) -> None:
         pool_kwargs.setdefault("socket_options", [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), *_KEEPALIVE])
         super().init_poolmanager(connections, maxsize, block, **pool_kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        self._choose_pools(self.poolmanager)
 
     def send(
         self,
@@ -253,8 +263,12 @@ class AnimusAdapter(HTTPAdapter):
         proxy_kwargs.setdefault("socket_options", _KEEPALIVE)
         manager = super().proxy_manager_for(proxy, **proxy_kwargs)
         if not proxy.lower().startswith("socks"):  # those have pool classes of their own
-            manager.pool_classes_by_scheme = _POOLS
+            self._choose_pools(manager)
         return manager
+
+    def _choose_pools(self, manager: Any) -> None:
+        if self.pool_classes is not None:
+            manager.pool_classes_by_scheme = self.pool_classes
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._routes = Routes()

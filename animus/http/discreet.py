@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from animus.http.adapter import AnimusAdapter, _HTTPPool, _HTTPSPool
+from animus.http.adapter import IS_KNOWN, AnimusAdapter, _HTTPPool, _HTTPSPool
 
 
 class _Discreet:
@@ -24,26 +25,15 @@ class _Discreet:
             del conn.putrequest
 
 
-class _DiscreetHTTPPool(_Discreet, _HTTPPool):
+class _DiscreetHTTPPool(_Discreet, _HTTPPool if IS_KNOWN else HTTPConnectionPool):  # type: ignore[misc]
     pass
 
 
-class _DiscreetHTTPSPool(_Discreet, _HTTPSPool):
+class _DiscreetHTTPSPool(_Discreet, _HTTPSPool if IS_KNOWN else HTTPSConnectionPool):  # type: ignore[misc]
     pass
-
-
-_POOLS = {"http": _DiscreetHTTPPool, "https": _DiscreetHTTPSPool}
 
 
 class DiscreetAdapter(AnimusAdapter):
     """The adapter for exchanges whose URL is nobody's business."""
 
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any) -> None:
-        super().init_poolmanager(connections, maxsize, block, **pool_kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **proxy_kwargs)
-        if not proxy.lower().startswith("socks"):
-            manager.pool_classes_by_scheme = _POOLS
-        return manager
+    pool_classes: ClassVar[dict[str, Any] | None] = {"http": _DiscreetHTTPPool, "https": _DiscreetHTTPSPool}

@@ -40,9 +40,10 @@ def _writers() -> tuple[Any, ...]:
 _FOUND = _writers()
 
 
-def untouched() -> bool:
+def untouched(connection: Any) -> bool:
     """Tell whether what writes heads is what was imported (sentry-sdk, for one, puts its own ``putrequest`` there)."""
-    return _writers() == _FOUND
+    own = vars(connection)  # discreet.py puts one there
+    return "putrequest" not in own and "putheader" not in own and _writers() == _FOUND
 
 
 class RequestHead(NamedTuple):
@@ -75,7 +76,7 @@ def remembered(connection: Any, made_of: tuple[Any, ...], head: bytes, body: byt
     """Give a head that has just gone out over ``connection``; None if it is not one to use again."""
     missing = [name for name in _PRIVATE if not hasattr(connection, name)]
     before, mark, rest = head.partition(b"\r\n%s: %d\r\n" % (_LENGTH.encode(), len(body)))
-    if missing or not mark or connection.proxy is not None or head.lower().count(b"\r\ncontent-length:") != 1:
+    if missing or not mark or not untouched(connection) or connection.proxy is not None or head.lower().count(b"\r\ncontent-length:") != 1:
         return None
     options = connection._response_options
     return RequestHead(made_of, before, rest, getattr(connection, _STATE), options)
@@ -83,7 +84,7 @@ def remembered(connection: Any, made_of: tuple[Any, ...], head: bytes, body: byt
 
 def written_again(connection: Any, known: RequestHead, made_of: tuple[Any, ...], body: bytes) -> bytes | None:
     """Give the head for another body, and have the connection wait for the answer; None if it is another head."""
-    if known.wanted != made_of or getattr(connection, _STATE) != _IDLE or not untouched():
+    if known.wanted != made_of or getattr(connection, _STATE) != _IDLE or not untouched(connection):
         return None
     answer = getattr(connection, _ANSWER)
     if answer is not None and not answer.isclosed():

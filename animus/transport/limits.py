@@ -8,6 +8,7 @@ from typing import Any
 import requests
 from requests import PreparedRequest, Response
 
+from animus.http.adapter import IS_KNOWN, SocketOf
 from animus.http.failure import LimitExceeded, without_authorization
 from animus.http.watchdog import Guard
 from animus.transport.attempts import FAILURES
@@ -27,9 +28,13 @@ def call_cancelled(request: PreparedRequest) -> requests.ConnectionError:
 
 def reach_foreign(response: Response, guard: Guard) -> None:
     """Let a guard end the reading of a body whose connection is not one of ours: another adapter's, or a SOCKS proxy's."""
-    shutdown = getattr(response.raw, "shutdown", None)
-    if shutdown is not None and not guard.attached:
-        guard.attach_shutdown(shutdown)
+    if guard.attached:
+        return
+    sock = getattr(getattr(response.raw, "connection", None), "sock", None)
+    if not IS_KNOWN and sock is not None:  # urllib3-future's shutdown() does nothing
+        guard.attach(SocketOf(sock))
+    elif hasattr(response.raw, "shutdown"):
+        guard.attach_shutdown(response.raw.shutdown)
 
 
 def timeout_within(timeout: Any, seconds: float) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import requests
 
-from animus.http.adapter import POOL_SIZE, AnimusAdapter
+from animus.http.adapter import IS_KNOWN, POOL_SIZE, AnimusAdapter, _is_known
 from tests.forking import Child
 from tests.servers import HttpServer
 
@@ -81,3 +81,11 @@ def test_a_child_makes_connections_of_its_own(adapter: AnimusAdapter, serve: Ser
         assert Child(lambda: session.get(f"{server.url}/child").status_code).result() == 200
         session.get(f"{server.url}/parent")
     assert [(request.path, request.connection) for request in server.requests] == [("/", 0), ("/child", 1), ("/parent", 0)]
+
+
+def test_connections_of_another_library_are_not_taken_for_urllib3s() -> None:
+    class Future:
+        def getresponse(self, *, promise: object = None) -> None: ...
+
+    assert not _is_known(Future)
+    assert IS_KNOWN, "this is urllib3 itself: its pools would not be guarded"

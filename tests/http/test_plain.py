@@ -85,6 +85,14 @@ def test_a_connection_is_used_again(http: PlainHttp, serve: Serve) -> None:
     assert server.connections == 1
 
 
+def test_each_exchange_has_its_own_query(http: PlainHttp, serve: Serve) -> None:
+    server = serve()
+    for number in (1, 2, 2, 3):
+        http.exchange("POST", f"{server.url}/a?n={number}", json={}, timeout=10)
+    assert [request.target for request in server.requests] == ["/a?n=1", "/a?n=2", "/a?n=2", "/a?n=3"]
+    assert len({request.connection for request in server.requests}) == 1
+
+
 @pytest.mark.parametrize("size", [10, 11])
 @pytest.mark.parametrize("framing", ["length", "chunked", "until close"])
 def test_there_is_a_largest_answer(http: PlainHttp, serve: Serve, size: int, framing: str) -> None:
