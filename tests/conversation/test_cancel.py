@@ -178,7 +178,7 @@ def test_closing_during_a_repetition(make_client: ClientMaker, emulator: Emulato
 
 
 def test_a_second_exchange_leaves_the_request_of_the_first_alone(client: AnimusClient, emulator: Emulator, heard: Heard) -> None:
-    emulator.script([{"content": "slow", "delay": 0.05, "when": {"contains": "slow"}}, {"content": "quick", "when": {"contains": "quick"}}])
+    emulator.script([{"content": "slow", "delay": 0.4, "when": {"contains": "slow"}}, {"content": "quick", "when": {"contains": "quick"}}])
     first = client.chat.submit("slow", auto_turn=False, stream=False)
     emulator.requests.wait_for(1, path=CHAT_PATH)
     second = client.chat.send("quick", auto_turn=False, stream=False)

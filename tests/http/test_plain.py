@@ -147,7 +147,7 @@ def test_the_time_limit_holds_while_connecting(http: PlainHttp, full_backlog: st
     assert raised.value.reason == "timeout"
 
 
-@pytest.mark.parametrize("url", [f"http://127.0.0.1:{unused_port()}", "http://nowhere.invalid"])
+@pytest.mark.parametrize("url", [f"http://127.0.0.1:{unused_port()}", "http://nowhere.invalid"], ids=["port", "name"])
 def test_nobody_there(http: PlainHttp, url: str) -> None:
     with pytest.raises(PlainFailure) as raised:
         http.exchange("GET", url, timeout=10)
