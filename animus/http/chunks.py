@@ -3,7 +3,7 @@
 urllib3 reads each chunk by itself: a line and two reads, a third of what a frame of a stream costs, and a piece for each,
 which everything behind it pays for again. Here one read takes all that is there, and the chunks in it make one piece.
 
-Safe, because it is only done for answers of :mod:`animus.http.adapter` whose body is chunked, not compressed and not begun
+Safe, because it is only done for answers of :mod:`animus.http.connection` whose body is chunked, not compressed and not begun
 (:func:`chunked_source`); all others go urllib3's way. The framing is read as leniently as there, the exceptions are the same,
 and so is what becomes of the connection.
 """

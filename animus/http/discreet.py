@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from animus.http.adapter import IS_KNOWN, AnimusAdapter, _HTTPPool, _HTTPSPool
+from animus.http.adapter import AnimusAdapter, _HTTPPool, _HTTPSPool
+from animus.http.connection import IS_KNOWN
 
 
 class _Discreet:

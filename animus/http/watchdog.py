@@ -1,7 +1,7 @@
 """Limits that hold against a server that drips: a thread shuts the socket when the time is up.
 
 A socket's own time-out begins anew with every byte, so one byte a second holds a call for ever (psf/requests#4201).
-Each guarded exchange has a :class:`Guard`; connections made by :mod:`animus.http.adapter` attach themselves to the
+Each guarded exchange has a :class:`Guard`; connections of :mod:`animus.http.connection` attach themselves to the
 guard of their thread. Shutting a socket wakes a read that is blocked in another thread; closing it would not.
 
 The watchdog counts real time, not an injected clock: so do sockets.

@@ -8,7 +8,7 @@ from typing import Any
 import requests
 from requests import PreparedRequest, Response
 
-from animus.http.adapter import IS_KNOWN, SocketOf
+from animus.http.connection import IS_KNOWN, SocketOf
 from animus.http.failure import LimitExceeded, without_authorization
 from animus.http.watchdog import Guard
 from animus.transport.attempts import FAILURES

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 import pytest
 import requests
 
-from animus.http.adapter import IS_KNOWN, POOL_SIZE, AnimusAdapter, _is_known
+from animus.http.adapter import POOL_SIZE, AnimusAdapter
+from animus.http.connection import IS_KNOWN, _is_known
 from tests.forking import Child
 from tests.servers import HttpServer
 

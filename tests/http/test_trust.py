@@ -15,7 +15,7 @@ import requests
 from urllib3.exceptions import InsecureRequestWarning
 from urllib3.util import ssl_
 
-from animus.http.adapter import GuardedHTTPSConnection
+from animus.http.connection import GuardedHTTPSConnection
 from animus.transport.session import AnimusSession
 from tests.authority import Authority
 from tests.servers import HttpServer

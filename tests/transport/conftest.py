@@ -31,6 +31,6 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
             monkeypatch.setattr(place, lambda session: False)
         monkeypatch.setattr("animus.http.adapter.untouched", lambda: False)
         monkeypatch.setattr("animus.http.request_head._FOUND", ())
-        monkeypatch.setattr("animus.http.adapter._Guarded.response_class", http.client.HTTPResponse)
+        monkeypatch.setattr("animus.http.connection.Guarded.response_class", http.client.HTTPResponse)
         monkeypatch.setattr("animus.http.express._STORE_IS_KNOWN", False)
         monkeypatch.setattr("animus.http.environment._USES_DATA", False)
