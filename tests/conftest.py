@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import socket
@@ -91,3 +92,12 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     if tried:
         pytest.fail(f"the test tried to reach {tried}")
+
+
+@pytest.fixture(scope="module")
+def few_objects() -> Iterator[None]:
+    """Make collections quick: what is there already is left out of them. A run of all tests has a million objects."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()

@@ -14,6 +14,8 @@ import pytest
 from animus import events
 from animus.events import SIGNALS, Emitter, Event, MessageComplete, MessageStart, Receiver, ReceiverFailed, TurnsComplete, event_name
 
+pytestmark = pytest.mark.usefixtures("few_objects")
+
 PAYLOADS = [cls for cls in vars(events).values() if isinstance(cls, type) and issubclass(cls, Event) and cls.name]
 
 

@@ -32,7 +32,7 @@ CHAT = f"{API}/chat/completions"
 Serve = Callable[..., HttpServer]
 
 # vcrpy drops the sockets it records from without closing them
-pytestmark = [pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"), pytest.mark.usefixtures("way")]
+pytestmark = [pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"), pytest.mark.usefixtures("way", "few_objects")]
 
 
 @pytest.fixture(autouse=True)
