@@ -64,7 +64,7 @@ def examine(
     """Walk the whole way: environment, network, token provider, CORS, clocks, the token's life, the API; and report each step.
 
     The provider is asked for a token once, once more with ``origin``, and a further time if the API refuses the first token. The API
-    gets two empty requests, which cost nothing. Nothing is repeated, stored or changed. A fault never raises: it is a finding.
+    gets two empty requests, which no model can answer. Nothing is repeated, stored or changed. A fault never raises: it is a finding.
 
     Args:
         token_source: As for :class:`~animus.AnimusClient`; None: what the environment says.
