@@ -359,24 +359,9 @@ class AnimusClient:
         session.retry = RetryPolicy.make(retry, self._session.retry)
         session.cookies = self._session.cookies  # the same person
         other._session = session
-        with _fork.importing:
-            from animus.conversation.chat import Conversation
-            from animus.conversation.room import Room
-
-        config = self.chat._config if chat is None else self.chat.config.changed(chat, "chat")
-        room = self.chat._room
-        other.chat = Conversation(
-            Room(
-                session=session,
-                history=room.history,
-                emitter=room.emitter,
-                clock=room.clock,
-                rng=room.rng,
-                chat_id=room.chat_id,
-                new_id=room.new_id,
-            ),
-            config,
-        )
+        present = self.chat
+        config = present._config if chat is None else present.config.changed(chat, "chat")
+        other.chat = type(present)(present._room._replace(session=session), config)
         other._conversations = weakref.WeakSet([other.chat])
         other._waits = OpenWaits(within=self._waits)
         return other

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sources.provider import closed_port
+from tests.servers import unused_port
 
 
 class RedisServer:
@@ -21,7 +21,7 @@ class RedisServer:
         self._program = program
         self._folder = folder
         self._options = options
-        self.port = closed_port()
+        self.port = unused_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
 

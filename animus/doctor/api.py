@@ -1,7 +1,7 @@
 """Whether the API is where it should be, and whether it accepts the token.
 
-Both ask for a completion of an empty request, which no API can answer and nobody is billed for: without a token it must be refused for
-that, and with one for being empty.
+Both ask for a completion of an empty request, which no model can answer: without a token it must be refused for that, and with one
+for being empty. Whether an invalid request is billed is not known; it is taken not to be.
 """
 
 from __future__ import annotations

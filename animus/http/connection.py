@@ -76,7 +76,7 @@ class Guarded:
         self._held = b""
         try:
             super().request(method, url, body, headers, **options)  # type: ignore[misc]
-            held, self._held = self._held, None
+            held = self._held
         finally:
             self._held = None
         super().send(held)  # type: ignore[misc]

@@ -81,13 +81,14 @@ class TrustedContexts:
 
     def get(self, bundle: str) -> ssl.SSLContext | None:
         """Give the context that trusts the authorities in a file; None if it cannot be made, or not shared: urllib3 then says why."""
-        key = _ingredients(bundle)
-        if key is None:
+        make: Any = getattr(_urllib3, "create_urllib3_context", None)
+        key = _ingredients(bundle, make)
+        if make is None or key is None:
             return None
         with self._lock:
             context = self._contexts.get(key)
             if context is None or not _is_strict(context):
-                context = _made(bundle)
+                context = _made(bundle, make)
                 if context is None:
                     return None
                 if len(self._contexts) >= _MOST:
@@ -96,9 +97,8 @@ class TrustedContexts:
             return context
 
 
-def _ingredients(bundle: str) -> tuple[Any, ...] | None:
+def _ingredients(bundle: str, make: Any) -> tuple[Any, ...] | None:
     """Give all that a context depends on: the file as it is now, the key log, and what truststore and others replace."""
-    make: Any = getattr(_urllib3, "create_urllib3_context", None)
     try:
         file = os.stat(bundle)
     except OSError:
@@ -106,12 +106,9 @@ def _ingredients(bundle: str) -> tuple[Any, ...] | None:
     return bundle, file.st_ino, file.st_size, file.st_mtime_ns, os.environ.get("SSLKEYLOGFILE"), make, ssl_.SSLContext
 
 
-def _made(bundle: str) -> ssl.SSLContext | None:
-    make: Any = getattr(_urllib3, "create_urllib3_context", None)
-    if make is None:
-        return None
+def _made(bundle: str, make: Any) -> ssl.SSLContext | None:
     try:
-        context = make(cert_reqs=ssl.CERT_REQUIRED)
+        context: ssl.SSLContext = make(cert_reqs=ssl.CERT_REQUIRED)
         context.load_verify_locations(bundle)
     except (OSError, ValueError):  # SSLError is one; the connection meets it as well, and raises it
         return None

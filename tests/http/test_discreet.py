@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from animus.http.plain import PlainHttp
-from tests.sources.provider import Provider, closed_port, serving
+from tests.servers import unused_port
+from tests.sources.provider import Provider, serving
 
 
 @pytest.fixture
@@ -42,6 +43,6 @@ def test_a_url_without_query_is_logged_as_usual(provider: Provider, http: PlainH
 def test_so_over_a_proxy(provider: Provider, http: PlainHttp, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     proxy = provider.url.partition("/api")[0]
-    http.exchange("GET", f"http://127.0.0.1:{closed_port()}/far?key=topsecret", timeout=10, proxies={"http": proxy})
+    http.exchange("GET", f"http://127.0.0.1:{unused_port()}/far?key=topsecret", timeout=10, proxies={"http": proxy})
     assert provider.requests[0].path.endswith("/far?key=topsecret")
     assert "topsecret" not in caplog.text

@@ -16,7 +16,8 @@ from animus.testing import ManualClock
 from animus.tokens.reasons import HINTS
 from tests.refresh.conftest import Heard
 from tests.refresh.sources import Scripted
-from tests.sources.provider import Answer, closed_port, serving
+from tests.servers import unused_port
+from tests.sources.provider import Answer, serving
 from tests.tokens.minting import mint
 
 Managed = Callable[..., TokenManager]
@@ -95,7 +96,7 @@ def test_over_http() -> None:
 
 def test_nobody_listens(managed: Managed, clock: ManualClock) -> None:
     with pytest.raises(TokenSourceError) as caught:
-        managed(UrlTokenSource(f"http://127.0.0.1:{closed_port()}/", clock=clock)).token()
+        managed(UrlTokenSource(f"http://127.0.0.1:{unused_port()}/", clock=clock)).token()
     assert (caught.value.reason, caught.value.attempts) == ("unreachable", 2)
 
 

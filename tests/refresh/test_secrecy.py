@@ -24,7 +24,8 @@ from animus.sources.static import StaticTokenSource
 from animus.sources.url import UrlTokenSource
 from animus.stores.memory import MemoryTokenStore
 from animus.testing import ManualClock
-from tests.sources.provider import Answer, Provider, closed_port, serving
+from tests.servers import unused_port
+from tests.sources.provider import Answer, Provider, serving
 from tests.tokens.minting import SIGNATURE, mint
 
 CANARY = "canary-that-must-not-sing"
@@ -39,7 +40,7 @@ def raising(error: Exception) -> Callable[[], str]:
 
 
 def sources(url: str) -> list[Any]:
-    gone = f"http://127.0.0.1:{closed_port()}/token?key={CANARY}"
+    gone = f"http://127.0.0.1:{unused_port()}/token?key={CANARY}"
     return [
         StaticTokenSource(TOKEN),
         StaticTokenSource(CANARY),

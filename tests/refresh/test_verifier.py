@@ -20,7 +20,8 @@ from animus.stores.protocol import StoredToken, store_key
 from animus.testing import ManualClock
 from animus.tokens.token import Token
 from tests.refresh.sources import Caller, Scripted
-from tests.sources.provider import Answer, Provider, closed_port, serving
+from tests.servers import unused_port
+from tests.sources.provider import Answer, Provider, serving
 from tests.tokens.minting import mint
 from tests.tokens.signing import FAR, Keys
 
@@ -205,7 +206,7 @@ def test_without_keys_nothing_is_used_and_the_error_says_why(
 
 def test_nobody_listens(clock: ManualClock, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    url = f"http://127.0.0.1:{closed_port()}/keys?secret={CANARY}"
+    url = f"http://127.0.0.1:{unused_port()}/keys?secret={CANARY}"
     verifier = TokenVerifier(TokenVerification(jwks_url=url, algorithms=["RS256"], audience=None), clock=clock)
     error = refused(verifier, RSA.sign())
     assert error.reason == "no_keys"

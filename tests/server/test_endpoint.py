@@ -16,7 +16,8 @@ from animus.emulator import Emulator
 from animus.errors import ConfigurationError
 from animus.server import EndpointAnswer, NotAllowed, RateLimit, TokenEndpoint, TokenIssuer
 from animus.testing import ManualClock
-from tests.sources.provider import Answer, closed_port, serving
+from tests.servers import unused_port
+from tests.sources.provider import Answer, serving
 from tests.tokens.minting import SIGNATURE, mint
 
 FAR = 4102444800
@@ -231,7 +232,7 @@ def test_its_silence_is_504(emulator: Emulator, make_issuer: MakeIssuer) -> None
 
 
 def test_its_absence_is_503(make_issuer: MakeIssuer) -> None:
-    issuer = make_issuer(auth_url=f"http://127.0.0.1:{closed_port()}/", clock=ManualClock())
+    issuer = make_issuer(auth_url=f"http://127.0.0.1:{unused_port()}/", clock=ManualClock())
     assert ask(endpoint_for(issuer)).status == 503
 
 

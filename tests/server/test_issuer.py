@@ -19,7 +19,8 @@ from animus.emulator import Emulator
 from animus.errors import ConfigurationError, TokenSourceError
 from animus.server import TokenGrant, TokenIssuer
 from animus.testing import ManualClock
-from tests.sources.provider import Answer, closed_port, serving
+from tests.servers import unused_port
+from tests.sources.provider import Answer, serving
 from tests.tokens.minting import SIGNATURE, mint
 
 FAR = 4102444800
@@ -461,7 +462,7 @@ def test_a_receiver_that_raises_disturbs_nobody(issuer: TokenIssuer, caplog: pyt
 
 def test_an_unreachable_auth_service_is_a_failure_with_a_reason(make_issuer: MakeIssuer) -> None:
     clock = ManualClock()
-    issuer = make_issuer(auth_url=f"http://127.0.0.1:{closed_port()}/", clock=clock)
+    issuer = make_issuer(auth_url=f"http://127.0.0.1:{unused_port()}/", clock=clock)
     with pytest.raises(TokenSourceError) as caught:
         issuer.issue("ada")
     assert (caught.value.reason, caught.value.attempts) == ("unreachable", 2)

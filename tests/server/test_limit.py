@@ -18,7 +18,7 @@ import animus
 from animus.errors import ConfigurationError
 from animus.server import RateLimit
 from animus.testing import ManualClock
-from tests.sources.provider import closed_port
+from tests.servers import unused_port
 
 
 class FailingStorage(MemoryStorage):
@@ -112,7 +112,7 @@ def test_a_storage_that_fails_is_stood_in_for(caplog: pytest.LogCaptureFixture) 
 
 def test_redis_that_is_away_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
     pytest.importorskip("redis")
-    limit = RateLimit("1/day", storage=f"redis://:topsecret@127.0.0.1:{closed_port()}")
+    limit = RateLimit("1/day", storage=f"redis://:topsecret@127.0.0.1:{unused_port()}")
     assert [limit.hit(user="ada", address=None) is None for _ in range(2)] == [True, False]
     assert "topsecret" not in caplog.text + repr(limit)
 

@@ -14,7 +14,8 @@ from animus.errors import ConfigurationError, TokenSourceError
 from animus.sources.apikey import ApiKeyTokenSource
 from animus.sources.protocol import TokenRequest, TokenSource
 from animus.tokens.token import Token
-from tests.sources.provider import Answer, Provider, closed_port
+from tests.servers import unused_port
+from tests.sources.provider import Answer, Provider
 from tests.tokens.minting import mint
 
 KEY = "animus-key-that-must-not-sing"
@@ -116,7 +117,7 @@ def test_a_function_that_raises() -> None:
 
 
 def test_the_key_shows_nowhere() -> None:
-    source = source_of(api_base_url=f"http://127.0.0.1:{closed_port()}")
+    source = source_of(api_base_url=f"http://127.0.0.1:{unused_port()}")
     with pytest.raises(TokenSourceError) as caught:
         source.fetch(TokenRequest())
     texts = [repr(source), str(source), source.fingerprint, repr(vars(source)), "".join(traceback.format_exception(caught.value))]

@@ -23,7 +23,8 @@ from animus.errors import ConfigurationError, TokenSourceError
 from animus.sources.protocol import TokenRequest, TokenSource
 from animus.sources.url import UrlTokenSource
 from animus.testing import ManualClock
-from tests.sources.provider import Answer, Provider, closed_port
+from tests.servers import unused_port
+from tests.sources.provider import Answer, Provider
 from tests.tokens.minting import SIGNATURE, mint
 
 FAR = 4102444800
@@ -135,7 +136,7 @@ def test_netrc_is_not_asked(provider: Provider, tmp_path: Path, monkeypatch: pyt
 
 def test_a_proxy_of_the_environment_is_not_asked_about_this_machine(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port()}")
+        monkeypatch.setenv(name, f"http://127.0.0.1:{unused_port()}")
     source_of(provider.url).fetch(TokenRequest())
     source_of(provider.url.replace("127.0.0.1", "localhost")).fetch(TokenRequest())
     assert len(provider.requests) == 2
@@ -204,7 +205,7 @@ def test_our_clock_and_the_providers_date(provider: Provider) -> None:
 
 
 def test_nobody_listens() -> None:
-    error = failure_of(source_of(f"http://127.0.0.1:{closed_port()}/token?key={SECRET}", headers={"apikey": SECRET}))
+    error = failure_of(source_of(f"http://127.0.0.1:{unused_port()}/token?key={SECRET}", headers={"apikey": SECRET}))
     assert error.reason == "unreachable"
     assert error.__cause__ is not None
 
@@ -241,7 +242,7 @@ def test_a_provider_that_drips_is_left_when_the_time_is_up() -> None:
 
 def test_the_flights_end_is_kept() -> None:
     clock = ManualClock()
-    error = failure_of(source_of(f"http://127.0.0.1:{closed_port()}/", clock=clock), TokenRequest(deadline=clock.monotonic(), clock=clock))
+    error = failure_of(source_of(f"http://127.0.0.1:{unused_port()}/", clock=clock), TokenRequest(deadline=clock.monotonic(), clock=clock))
     assert error.reason == "timeout"
 
 
@@ -393,7 +394,7 @@ def test_no_log_of_any_library_shows_query_user_or_token(provider: Provider, cap
     source.fetch(TokenRequest())
     provider.script = [Answer(mint(1), status=500)]
     failure_of(source)
-    failure_of(source_of(f"http://127.0.0.1:{closed_port()}/token?key={SECRET}"))
+    failure_of(source_of(f"http://127.0.0.1:{unused_port()}/token?key={SECRET}"))
     assert "/api/token" in caplog.text
     assert SECRET not in caplog.text
     assert SIGNATURE not in caplog.text

@@ -23,7 +23,7 @@ from animus.testing import ManualClock
 from animus.testing.suites import TokenStoreSuite
 from tests.redis_serving import RedisServer
 from tests.refresh.sources import Scripted
-from tests.sources.provider import closed_port
+from tests.servers import unused_port
 
 KEY = store_key("url:x", "u1")
 TOKEN = StoredToken("token", 4102444800.0, 1.5, 1000.0)
@@ -159,7 +159,7 @@ def _living(value: str) -> dict[str, Any]:
 
 
 def test_a_redis_that_is_not_there_is_said_once_and_done_without(caplog: pytest.LogCaptureFixture, clock: ManualClock) -> None:
-    store = RedisTokenStore(f"redis://:{PASSWORD.replace('/', '%2F').replace('@', '%40')}@127.0.0.1:{closed_port()}/0", clock=clock)
+    store = RedisTokenStore(f"redis://:{PASSWORD.replace('/', '%2F').replace('@', '%40')}@127.0.0.1:{unused_port()}/0", clock=clock)
     sources = [Scripted(_living(f"t{number}"), _living("x")) for number in range(3)]
     managers = [TokenManager(source, store=store, clock=clock, identity=f"u{number}") for number, source in enumerate(sources)]
     for number, manager in enumerate(managers):

@@ -28,7 +28,7 @@ from animus.stores.redis import RedisTokenStore
 from animus.testing import ManualClock
 from animus.tokens.token import LiveKitDetails, Token
 from tests.refresh.sources import Scripted
-from tests.sources.provider import closed_port
+from tests.servers import unused_port
 from tests.stores.test_keyring import InMemory
 from tests.tokens.minting import SIGNATURE, mint
 
@@ -78,8 +78,8 @@ def _places(tmp_path: Path, redis_url: str) -> dict[str, Callable[[], TokenStore
         "file, damaged": lambda: FileTokenStore(_with_damage(tmp_path / "damaged", b'{"value": "' + half)),
         "file, on a file": lambda: FileTokenStore(Path(__file__)),
         "redis": lambda: RedisTokenStore(redis_url, prefix=f"{random_text.token_hex(8)}:"),
-        "redis, down": lambda: RedisTokenStore(f"redis://:{PASSWORD}@127.0.0.1:{closed_port()}/0"),
-        "redis, of a function": lambda: RedisTokenStore(lambda: f"redis://u:{PASSWORD}@127.0.0.1:{closed_port()}/0"),
+        "redis, down": lambda: RedisTokenStore(f"redis://:{PASSWORD}@127.0.0.1:{unused_port()}/0"),
+        "redis, of a function": lambda: RedisTokenStore(lambda: f"redis://u:{PASSWORD}@127.0.0.1:{unused_port()}/0"),
         "redis, wrong password": lambda: RedisTokenStore(redis_url.replace("//", f"//nobody:{PASSWORD}@")),
         "keyring": KeyringTokenStore,
     }
