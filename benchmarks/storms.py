@@ -105,7 +105,7 @@ def _failures(results: list[Any]) -> str:
 def cold(contestant: Contestant, provider: Provider, *, threads: int) -> Outcome:
     """Threads that all need the first token."""
     holder = contestant.make(provider.url)
-    results, slowest = at_once(threads, lambda _: holder.get())
+    results, slowest = at_once(threads, lambda _: _checked(holder.get()))
     return Outcome(provider.fetches, slowest, _failures(results))
 
 
@@ -129,7 +129,10 @@ def staggered_refusals(contestant: Contestant, provider: Provider, *, threads: i
         time.sleep(number * 0.01)
         began = time.perf_counter()
         try:
-            return holder.refused(token)
+            renewed = _checked(holder.refused(token))
+            if renewed == token:
+                raise ValueError("the token that was refused")
+            return renewed
         finally:
             waits[number] = time.perf_counter() - began
 
@@ -151,7 +154,7 @@ def renewal_window(contestant: Contestant, provider: Provider, *, threads: int =
     def use(_: int) -> float:
         slowest = 0.0
         while (began := time.perf_counter()) < end:
-            holder.get()
+            _checked(holder.get())
             slowest = max(slowest, time.perf_counter() - began)
             time.sleep(0.005)
         return slowest
@@ -163,21 +166,29 @@ def renewal_window(contestant: Contestant, provider: Provider, *, threads: int =
     return Outcome(provider.fetches, max(waits, default=0.0), note)
 
 
-def processes(contestant: Contestant, provider: Provider, *, count: int = 32, store: Callable[[], Any] | None = None) -> Outcome:
-    """Processes that all need the first token, each with a holder of its own."""
+def processes(
+    contestant: Contestant, provider: Provider, *, count: int = 32, store: Callable[[], Any] | None = None, fails: bool = False
+) -> Outcome:
+    """Processes that all need the first token, each with a holder of its own; if it ``fails``, ours tries once."""
+    provider.set(status=503 if fails else 200)
     gate_reading, gate_writing = os.pipe()
-    children = [_child(contestant, provider, store, gate_reading, gate_writing) for _ in range(count)]
+    make = partial(contestant.make, provider.url) if store is None else lambda: Ours(provider.url, store(), repeats=not fails)
+    children = [_child(make, gate_reading, gate_writing) for _ in range(count)]
     os.close(gate_writing)
     os.close(gate_reading)
     outcomes = []
     for pid, reading in children:
         with os.fdopen(reading, "rb") as pipe:
-            outcomes.append(json.loads(pipe.read() or b'"it died"'))
+            outcomes.append(json.loads(pipe.read() or b'{"error": "it died", "seconds": 0}'))
         os.waitpid(pid, 0)
-    seconds = [outcome for outcome in outcomes if isinstance(outcome, float)]
-    failed = [outcome for outcome in outcomes if not isinstance(outcome, float)]
-    note = f"{len(failed)} failed: {failed[0]}" if failed else "" if store else "knows no store"
-    return Outcome(provider.fetches, max(seconds, default=0.0), note)
+    failed = [outcome["error"] for outcome in outcomes if outcome["error"]]
+    if fails:
+        notes = [f"{len(failed)} of {count} were told", contestant.note]
+    else:
+        tokens = {outcome["token"] for outcome in outcomes}
+        notes = [f"{len(failed)} failed: {failed[0]}" if failed else "", f"{len(tokens)} tokens" if store and len(tokens) > 1 else ""]
+    notes.append("" if store else "knows no store")
+    return Outcome(provider.fetches, max(outcome["seconds"] for outcome in outcomes), "; ".join(filter(None, notes)))
 
 
 def _fork() -> int:
@@ -186,25 +197,33 @@ def _fork() -> int:
         return os.fork()
 
 
-def _child(
-    contestant: Contestant, provider: Provider, store: Callable[[], Any] | None, gate_reading: int, gate_writing: int
-) -> tuple[int, int]:
+def _child(make: Callable[[], Holder], gate_reading: int, gate_writing: int) -> tuple[int, int]:
     reading, writing = os.pipe()
     pid = _fork()
     if pid:
         os.close(writing)
         return pid, reading
+    began = time.perf_counter()
+    outcome: dict[str, Any] = {"error": None}
     try:
-        holder: Holder = contestant.make(provider.url) if store is None else Ours(provider.url, store())
+        holder = make()
         os.close(gate_writing)
         os.read(gate_reading, 1)  # ends when all children are there
         began = time.perf_counter()
-        holder.get()
-        os.write(writing, json.dumps(time.perf_counter() - began).encode())
+        outcome["token"] = _checked(holder.get())
     except Exception as error:
-        os.write(writing, json.dumps(type(error).__name__).encode())
+        outcome["error"] = type(error).__name__
+    try:
+        os.write(writing, json.dumps({**outcome, "seconds": time.perf_counter() - began}).encode())
     finally:
         os._exit(0)
+
+
+def _checked(token: object) -> str:
+    """Give what is a token of the provider: who is quick because it has none is not quick."""
+    if not isinstance(token, str) or token.count(".") != 2 or not token.startswith("ey"):
+        raise ValueError("no token of the provider")
+    return token
 
 
 def fork_during_fetch(contestant: Contestant, provider: Provider) -> Outcome:
@@ -218,7 +237,7 @@ def fork_during_fetch(contestant: Contestant, provider: Provider) -> Outcome:
     if pid == 0:
         status = 1
         with contextlib.suppress(Exception):
-            holder.get()
+            _checked(holder.get())
             status = 0
         os._exit(status)
     status = _awaited(pid)
@@ -260,23 +279,23 @@ class Storm:
     lacking: str | None = None
 
 
-def _in_files(contestant: Contestant, provider: Provider) -> Outcome:
+def _in_files(contestant: Contestant, provider: Provider, *, fails: bool = False) -> Outcome:
     """Ours on a store of files; the others, which have none, as they are."""
     if contestant is not OURS:
-        return processes(contestant, provider)
+        return processes(contestant, provider, fails=fails)
     from animus import FileTokenStore
 
     with tempfile.TemporaryDirectory() as folder:
-        return processes(contestant, provider, store=partial(FileTokenStore, Path(folder) / "tokens"))
+        return processes(contestant, provider, store=partial(FileTokenStore, Path(folder) / "tokens"), fails=fails)
 
 
-def _in_redis(contestant: Contestant, provider: Provider) -> Outcome:
+def _in_redis(contestant: Contestant, provider: Provider, *, fails: bool = False) -> Outcome:
     import redis  # noqa: F401  # loaded here, and not by 32 children at once
 
     from animus import RedisTokenStore
 
     with redis_server() as url:
-        return processes(contestant, provider, store=partial(RedisTokenStore, url))
+        return processes(contestant, provider, store=partial(RedisTokenStore, url), fails=fails)
 
 
 @contextlib.contextmanager
@@ -310,12 +329,20 @@ _FILES = _FORKS or (None if _is_installed("filelock") else "the package filelock
 REDIS = _FORKS or (None if _is_installed("redis") else "the package redis is not installed")
 REDIS = REDIS or (None if shutil.which("redis-server") else "there is no redis-server on PATH")
 
+
+
+def _all_told(outcome: Outcome) -> bool:
+    return outcome.fetches == 1 and outcome.note == "32 of 32 were told"
+
+
 STORMS = (
     Storm("32 cold threads", partial(cold, threads=32)),
     Storm("1,000 cold threads", partial(cold, threads=1000)),
     Storm("32 processes, files", _in_files, lacking=_FILES),
     Storm("32 processes, Redis", _in_redis, ours_only=True, lacking=REDIS),
-    Storm("provider down, 32 threads", provider_down, lambda outcome: outcome.fetches == 1 and outcome.note == "32 of 32 were told"),
+    Storm("provider down, 32 threads", provider_down, _all_told),
+    Storm("down, 32 processes, files", partial(_in_files, fails=True), _all_told, lacking=_FILES),
+    Storm("down, 32 processes, Redis", partial(_in_redis, fails=True), _all_told, ours_only=True, lacking=REDIS),
     Storm("32 staggered 401s", staggered_refusals),
     Storm("renewal window, 32 threads", renewal_window, lambda outcome: outcome.fetches == 1 and outcome.note == "nobody waited"),
     Storm("fork during fetch", fork_during_fetch, lambda outcome: outcome.note == "the child works", lacking=_FORKS),

@@ -7,6 +7,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from animus import _check, _fork
@@ -297,29 +298,42 @@ class TokenManager:
         if shelf is None:
             return self._ask(flight)
 
-        def look() -> Token | None:
-            return self._adopted(shelf, flight)
+        def look() -> Token | TokenSourceError | None:
+            return self._adopted(shelf, flight) or shelf.failure(self._name)
 
-        token = look()
+        token = self._adopted(shelf, flight)
         if token is not None:
             return token
         # half of the time is left for asking, should whoever holds the lock hang
-        with shelf.held((flight.ends_at - self._monotonic()) / 2, look) as token:
-            if token is None:
-                if self._rejected is not None:
-                    shelf.discard(self._rejected)  # else a sibling would begin with it
-                token = self._ask(flight)
-                if not flight.forgotten:
-                    shelf.put(token)
-                if flight.forgotten:  # cleared meanwhile
-                    shelf.clear()
+        held: AbstractContextManager[Token | TokenSourceError | None] = shelf.held((flight.ends_at - self._monotonic()) / 2, look)
+        with held as found:
+            if isinstance(found, TokenSourceError):
+                raise found
+            if found is not None:
+                return found
+            if self._rejected is not None:
+                shelf.discard(self._rejected)  # else a sibling would begin with it
+            token = self._ask(flight)
+            if not flight.forgotten:
+                shelf.put(token)
+            if flight.forgotten:  # cleared meanwhile
+                shelf.clear()
         return token
 
     def _ask(self, flight: Flight[Token]) -> Token:
-        token = self._asking.fresh_token(flight.ends_at, lambda: self._rejected)
+        try:
+            token = self._asking.fresh_token(flight.ends_at, lambda: self._rejected)
+        except TokenSourceError as error:
+            if self._shelf is not None and not flight.forgotten:
+                self._shelf.tell(error, self._memory(), contains_callables=bool(getattr(self.source, "contains_callables", False)))
+            raise
         if self._verifier is not None:
             self._verifier.check(token, source=self._name, deadline=flight.ends_at)
         return token
+
+    def _memory(self) -> float:
+        """Give the seconds that a failure is remembered."""
+        return _MEMORY * self._rng.uniform(0.75, 1.25)
 
     def _trusts(self, token: Token, deadline: float) -> bool:
         """Tell whether a token from the store may be used."""
@@ -360,7 +374,7 @@ class TokenManager:
                 logger.debug("no token from %s: %s", self._name, error.reason)
             else:
                 self._rejected = None  # said once; the next request starts anew
-            remembered_until = self._monotonic() + _MEMORY * self._rng.uniform(0.75, 1.25)
+            remembered_until = self._monotonic() + self._memory()
             if not flight.over and getattr(error, "reason", None) not in _NOT_REMEMBERED:
                 self._realtime.fail(error, remembered_until)
                 if not in_use:

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 from animus._cause import describe
 from animus._clock import Clock
-from animus.stores.protocol import StoredToken, TokenStore
+from animus.errors import TokenSourceError
+from animus.refresh.sibling import failure_in, note_of
+from animus.stores.protocol import FailureStore, StoredToken, TokenStore
 from animus.tokens.token import Token
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -46,8 +48,23 @@ class Shelf:
         self._try("save", lambda: self.store.save(self.key, StoredToken.of(token)))
 
     def clear(self) -> None:
-        """Leave nothing there."""
+        """Leave nothing there, no failure either."""
         self._try("delete", lambda: self.store.delete(self.key))
+
+    def failure(self, source: str) -> TokenSourceError | None:
+        """Give the failure that a sibling has met about a second ago at most, if the store can tell."""
+        store = self.store
+        if not isinstance(store, FailureStore):
+            return None
+        note = self._try("load_failure", lambda: store.load_failure(self.key))
+        return failure_in(note, source=source) if isinstance(note, str) else None
+
+    def tell(self, error: TokenSourceError, seconds: float, *, contains_callables: bool) -> None:
+        """Let the siblings know of a failure that they would meet, too."""
+        store = self.store
+        note = note_of(error, contains_callables=contains_callables)
+        if note is not None and isinstance(store, FailureStore):
+            self._try("save_failure", lambda: store.save_failure(self.key, note, seconds))
 
     def discard(self, value: str) -> None:
         """Take a token away that the API has refused, unless a sibling has put another one there. Call it while holding the lock."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import json
 import logging
 import os
 import re
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from animus import _check, _fork
+from animus import _check, _fork, _strict_json
 from animus._clock import SYSTEM_CLOCK, Clock
 from animus._secret import scrub
 from animus.stores.extra import require
@@ -22,7 +23,7 @@ from animus.stores.protocol import StoredToken
 
 logger: logging.Logger = logging.getLogger(__name__)
 _PLAIN = re.compile(r"[0-9a-f]{64}")
-_OURS = re.compile(r"animus-[0-9a-f]{64}\.(json|lock)")
+_OURS = re.compile(r"animus-[0-9a-f]{64}\.(json|lock|failed)")
 
 
 class FileTokenStore:
@@ -96,8 +97,38 @@ class FileTokenStore:
             self._sweep(name)
 
     def delete(self, key: str) -> None:
-        """Forget what is under ``key``."""
+        """Forget what is under ``key``, a failure too."""
         self._folder.delete(_name(key, "json"))
+        self.delete_failure(key)
+
+    def load_failure(self, key: str) -> str | None:
+        """Give what was saved last under ``key``, or None if its time is over, or not to be made out.
+
+        Raises:
+            OSError: what is there cannot be read, or must not be believed.
+        """
+        content = self._folder.read(_name(key, "failed"))
+        if content is None:
+            return None
+        try:
+            since, until, text = _strict_json.loads(content.decode("utf-8", "replace"))
+            # neither before nor after: the wall clock, the only one that processes share, may have been moved
+            return str(text) if since <= self._clock.time() < until else None
+        except (ValueError, TypeError):
+            return None
+
+    def save_failure(self, key: str, text: str, seconds: float) -> None:
+        """Keep ``text`` under ``key`` for so many seconds.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        now = self._clock.time()
+        self._folder.write(_name(key, "failed"), json.dumps([now, now + seconds, text]).encode())
+
+    def delete_failure(self, key: str) -> None:
+        """Forget the failure under ``key``."""
+        self._folder.delete(_name(key, "failed"))
 
     def _sweep(self, newest: str) -> None:
         """Take out what nobody will ever read; once, since it means a look at all files."""

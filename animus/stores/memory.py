@@ -17,7 +17,7 @@ class MemoryTokenStore:
 
     A client without a store keeps its token by itself; none is needed for that.
 
-    Threads: any. The lock guards the two tables. Fork: the child keeps the tokens, and no lock is held in it.
+    Threads: any. The lock guards the tables. Fork: the child keeps the tokens, and no lock is held in it.
     Pickling: as an empty store.
     """
 
@@ -30,6 +30,7 @@ class MemoryTokenStore:
     def _reset_after_fork(self) -> None:
         self._lock = threading.Lock()
         self._held: dict[str, threading.Event] = {}
+        self._failures: dict[str, tuple[str, float]] = {}
 
     def load(self, key: str) -> StoredToken | None:
         """Give what was saved last under ``key``, or None."""
@@ -41,9 +42,20 @@ class MemoryTokenStore:
             self._tokens[key] = stored
 
     def delete(self, key: str) -> None:
-        """Forget what is under ``key``."""
+        """Forget what is under ``key``, a failure too."""
         with self._lock:
             self._tokens.pop(key, None)
+            self._failures.pop(key, None)
+
+    def load_failure(self, key: str) -> str | None:
+        """Give what was saved last under ``key``, or None if its time is over."""
+        text, until = self._failures.get(key, ("", float("-inf")))
+        return text if self._clock.monotonic() < until else None
+
+    def save_failure(self, key: str, text: str, seconds: float) -> None:
+        """Keep ``text`` under ``key`` for so many seconds."""
+        with self._lock:
+            self._failures[key] = (text, self._clock.monotonic() + seconds)
 
     @contextlib.contextmanager
     def lock(self, key: str, timeout: float) -> Iterator[None]:

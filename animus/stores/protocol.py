@@ -65,7 +65,7 @@ class StoredToken:
 
 @runtime_checkable
 class TokenStore(Protocol):
-    """Where tokens rest between requests, processes or machines. Any object with these members is one.
+    """Where tokens rest between requests, processes or machines. Any object with these members is one; see also :class:`FailureStore`.
 
     Keys are hashes (see :func:`store_key`): a store needs no care with their characters. Threads: any, at once. What a
     store raises never fails a request: it is logged, and the source is asked instead.
@@ -89,6 +89,21 @@ class TokenStore(Protocol):
         Raises:
             TimeoutError: on entering: somebody else has held it all the time.
         """
+
+
+@runtime_checkable
+class FailureStore(Protocol):
+    """What a :class:`TokenStore` may have besides: a place where all who use it find that the source has just failed.
+
+    Without it each of them asks a source that is down for itself, one after the other. A text is kept beside the token of its
+    key, and ``delete()`` takes both away. There is no secret in it.
+    """
+
+    def load_failure(self, key: str) -> str | None:
+        """Give what was saved last under ``key``, or None if its time is over."""
+
+    def save_failure(self, key: str, text: str, seconds: float) -> None:
+        """Keep ``text`` under ``key`` for so many seconds (about one), and no longer."""
 
 
 def store_key(fingerprint: str, identity: str | None) -> str:

@@ -112,12 +112,29 @@ class RedisTokenStore:
         self._run(lambda redis: redis.set(self._prefix + key, text, px=int(left * 1000)))
 
     def delete(self, key: str) -> None:
-        """Forget what is under ``key``.
+        """Forget what is under ``key``, a failure too.
 
         Raises:
             ConnectionError: Redis cannot be asked.
         """
-        self._run(lambda redis: redis.delete(self._prefix + key))
+        self._run(lambda redis: redis.delete(self._prefix + key, self._failed(key)))
+
+    def load_failure(self, key: str) -> str | None:
+        """Give what was saved last under ``key``, or None if its time is over.
+
+        Raises:
+            ConnectionError: Redis cannot be asked.
+        """
+        answer = self._run(lambda redis: redis.get(self._failed(key)))
+        return answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
+
+    def save_failure(self, key: str, text: str, seconds: float) -> None:
+        """Keep ``text`` under ``key`` for so many seconds.
+
+        Raises:
+            ConnectionError: Redis cannot be asked.
+        """
+        self._run(lambda redis: redis.set(self._failed(key), text, px=max(1, int(seconds * 1000))))
 
     @contextlib.contextmanager
     def lock(self, key: str, timeout: float) -> Iterator[None]:
@@ -142,6 +159,9 @@ class RedisTokenStore:
             ours.close()
 
     # ---- inside ----------------------------------------------------------------------------------------
+
+    def _failed(self, key: str) -> str:
+        return f"{self._prefix}failed:{key}"
 
     def _run(self, act: Callable[[Any], Any]) -> Any:
         """Do something with the client; leave a Redis that is down alone for a while, and say the same of it all the while."""

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from animus._clock import SYSTEM_CLOCK
+
 PATIENCE = 20.0  # seconds after which a test gives up
 
 
@@ -21,6 +23,14 @@ def assert_hidden(text: str, secrets: tuple[str, ...]) -> None:
     for number, secret in enumerate(secrets):
         place = text.find(secret)
         assert place < 0, f"secret {number} is shown behind {text[max(0, place - 60) : place]!r}"
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Look again and again; fail if it never holds."""
+    end = SYSTEM_CLOCK.monotonic() + PATIENCE
+    while not holds():
+        assert SYSTEM_CLOCK.monotonic() < end, f"it does not come about in {PATIENCE:g} s"
+        SYSTEM_CLOCK.wait(threading.Event(), 0.002)
 
 
 def in_thread(call: Callable[[], Any]) -> Any:

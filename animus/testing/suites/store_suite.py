@@ -11,8 +11,8 @@ import pytest
 
 from animus.refresh.manager import TokenManager
 from animus.sources.protocol import TokenRequest
-from animus.stores.protocol import StoredToken, TokenStore, store_key
-from animus.testing.suites.checks import PATIENCE, all_at_once, assert_hidden, close_it, in_thread
+from animus.stores.protocol import FailureStore, StoredToken, TokenStore, store_key
+from animus.testing.suites.checks import PATIENCE, all_at_once, assert_hidden, close_it, in_thread, wait_until
 from animus.tokens.token import LiveKitDetails, Token
 
 
@@ -124,6 +124,30 @@ class TokenStoreSuite:
         finally:
             first.close()
             second.close()
+
+    # ---- failures --------------------------------------------------------------------------------------
+
+    def test_a_failure_is_kept_beside_the_token(self, store: TokenStore) -> None:
+        """For those who have the place for it: see :class:`animus.stores.protocol.FailureStore`."""
+        if not isinstance(store, FailureStore):
+            pytest.skip("this store keeps no failures")
+        assert store.load_failure(self.key) is None
+        store.save_failure(self.key, "older", PATIENCE)
+        store.save_failure(self.key, 'a text, "übung"', PATIENCE)
+        assert store.load_failure(self.key) == 'a text, "übung"'
+        assert store.load_failure(self.other_key) is None
+        assert store.load(self.key) is None
+        store.save(self.key, self.stored)
+        assert store.load_failure(self.key) == 'a text, "übung"', "what was saved is not what failed"
+        store.delete(self.key)
+        assert store.load_failure(self.key) is None, "delete() takes both away"
+
+    def test_a_failure_is_over_in_time(self, store: TokenStore) -> None:
+        """A source that was down may be up again."""
+        if not isinstance(store, FailureStore):
+            pytest.skip("this store keeps no failures")
+        store.save_failure(self.key, "a text", 0.001)
+        wait_until(lambda: store.load_failure(self.key) is None)
 
     # ---- locks -----------------------------------------------------------------------------------------
 
