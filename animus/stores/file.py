@@ -146,11 +146,13 @@ class FileTokenStore:
             TimeoutError: it was not free within ``timeout`` seconds.
             OSError: the folder cannot be written to, or must not be.
         """
-        descriptor = self._take(_name(key, "lock"), timeout)
+        _fork.check_pid()  # a child that was forked in C still has what it must close
+        descriptor, pid = self._take(_name(key, "lock"), timeout), os.getpid()
         try:
             yield
         finally:
-            self._leave(descriptor)
+            if os.getpid() == pid:  # in a child that was forked meanwhile it is the parent's
+                self._leave(descriptor)
 
     def _take(self, name: str, timeout: float) -> int:
         from filelock import lock_descriptor
@@ -159,8 +161,9 @@ class FileTokenStore:
 
         def attempt() -> bool:
             if not opened:
-                opened.append(self._folder.open_to_lock(name))
-                self._descriptors.add(opened[0])
+                with _fork.importing:  # a child must know what to close: none is forked between the two
+                    opened.append(self._folder.open_to_lock(name))
+                    self._descriptors.add(opened[0])
             if not lock_descriptor(opened[0], blocking=False):
                 return False
             if os.fstat(opened[0]).st_nlink:
@@ -179,8 +182,6 @@ class FileTokenStore:
     def _leave(self, descriptor: int) -> None:
         from filelock import unlock_descriptor
 
-        if descriptor not in self._descriptors:  # in a child that was forked meanwhile: it is the parent's
-            return
         try:
             unlock_descriptor(descriptor)  # closing alone would not do it while a child has the file open, too
         finally:

@@ -64,6 +64,7 @@ class MemoryTokenStore:
         Raises:
             TimeoutError: it was not free within ``timeout`` seconds.
         """
+        _fork.check_pid()
         mine = threading.Event()
         self._take(key, mine, self._clock.monotonic() + timeout)
         try:
