@@ -68,15 +68,15 @@ def test_a_hundred_threads_ask_a_provider_once() -> None:
 
 def test_a_hundred_threads_get_one_refusal_each_a_copy() -> None:
     with serving() as provider:
-        provider.script = [Answer("", status=401, before=lambda: time.sleep(0.05))]
         manager = TokenManager(UrlTokenSource(provider.url))
-        barrier = threading.Barrier(100)
 
-        def call() -> None:
-            barrier.wait()
-            manager.token()
+        def all_wait() -> None:
+            end = time.monotonic() + 8
+            while time.monotonic() < end and (flight := manager._flights._current) is not None and flight.riders < 100:
+                time.sleep(0.002)
 
-        callers = [Caller(call) for _ in range(100)]
+        provider.script = [Answer("", status=401, before=all_wait)]
+        callers = [Caller(manager.token) for _ in range(100)]
         for caller in callers:
             with pytest.raises(TokenSourceError):
                 caller.finish()
