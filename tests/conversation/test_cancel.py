@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import threading
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 from animus import AnimusClient, Reply
 from animus.emulator import Emulator
 from animus.testing import ManualClock
+from tests.servers import Answer, HttpServer, Received
 from tests.wired import CHAT_PATH, IMAGE_PATH, ClientMaker, Heard, bodies, texts, wire
 
 TURNS = {"content": None, "turns": ["a", "b", "c"], "when": {"contains": "turns"}, "times": None}
@@ -177,14 +179,28 @@ def test_closing_during_a_repetition(make_client: ClientMaker, emulator: Emulato
     assert future.result(10).cancelled
 
 
-def test_a_second_exchange_leaves_the_request_of_the_first_alone(client: AnimusClient, emulator: Emulator, heard: Heard) -> None:
-    emulator.script([{"content": "slow", "delay": 0.4, "when": {"contains": "slow"}}, {"content": "quick", "when": {"contains": "quick"}}])
-    first = client.chat.submit("slow", auto_turn=False, stream=False)
-    emulator.requests.wait_for(1, path=CHAT_PATH)
-    second = client.chat.send("quick", auto_turn=False, stream=False)
-    assert (first.result(10).text, second.text) == ("slow", "quick")
-    assert texts(client.chat.get_chat_history()) == ["quick", "quick", "slow", "slow"]
-    assert len({event.conversation_id for event in heard.events}) == 2
+def test_a_second_exchange_leaves_the_request_of_the_first_alone(make_client: ClientMaker) -> None:
+    came, go_on = threading.Event(), threading.Event()
+
+    def reply(request: Received) -> Answer:
+        said = "slow" if b"slow" in request.body else "quick"
+        if said == "slow":
+            came.set()
+            assert go_on.wait(20)
+        choice = {"index": 0, "message": {"role": "assistant", "content": said}, "finish_reason": "stop"}
+        return Answer(headers={"Content-Type": "application/json"}, body=json.dumps({"choices": [choice]}).encode())
+
+    with HttpServer(reply) as server:
+        client = make_client(lambda: "opaque-token", api_base_url=f"{server.url}/v3", chat={"history_size": 30, "stream": False})
+        heard = Heard(client)
+        first = client.chat.submit("slow", auto_turn=False)
+        assert came.wait(20)
+        second = client.chat.send("quick", auto_turn=False)
+        go_on.set()
+        assert (first.result(20).text, second.text) == ("slow", "quick")
+        assert texts(client.chat.get_chat_history()) == ["quick", "quick", "slow", "slow"]
+        assert len({event.conversation_id for event in heard.events}) == 2
+        client.close()
 
 
 # ---- from inside a receiver ----------------------------------------------------------------------------
