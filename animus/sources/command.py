@@ -36,8 +36,9 @@ _PRINT_HINT = f"It must print the token alone, or JSON such as {DOCUMENTED_SHAPE
 class CommandTokenSource:
     """Runs a program for each token, such as the login tool of your organisation. No shell is involved.
 
-    The program prints to stdout either the token alone (a JWT, or an opaque text), or JSON as a token provider would answer:
-    ``{"accessToken": …}``, with ``expiresIn`` or LiveKit details beside it if there are any. It succeeds with exit code 0; what it
+    The program prints to stdout either the token alone, which is a JWT then, or JSON as a token provider would answer:
+    ``{"accessToken": …}``, with ``expiresIn`` or LiveKit details beside it if there are any. A token in JSON may be opaque; a word that
+    stands alone could be anything, such as ``null`` or a complaint. It succeeds with exit code 0; what it
     writes to stderr is in the error otherwise, shortened, and without anything that looks like a secret.
 
     Two environment variables tell it what is asked for: ``ANIMUS_TOKEN_FORCE`` is ``1`` when the token it gave before was refused (do
@@ -104,7 +105,7 @@ class CommandTokenSource:
         if outcome.code != 0:
             raise self._failure("failed", f"the command {_ending(outcome.code)}", outcome, environment)
         value = self._value(_text(outcome.output), outcome, environment)
-        return read_value(value, now=request.clock.time(), source=self.name, opaque_ok=True)
+        return read_value(value, now=request.clock.time(), source=self.name, opaque_ok=not isinstance(value, str))
 
     # ---- running ---------------------------------------------------------------------------------------
 

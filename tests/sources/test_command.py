@@ -29,6 +29,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="the programs of thes
 FAR = 4102444800
 TOKEN = mint(FAR, sub="command")
 SECRET = "hunter2-and-a-half"
+SAY = """printf '{"token": "%s"}' """  # before an opaque token
 
 
 def sh(script: str, *arguments: str, **settings: Any) -> CommandTokenSource:
@@ -58,7 +59,6 @@ def failure_of(source: CommandTokenSource, **request: Any) -> TokenSourceError:
         (TOKEN, TOKEN, FAR),
         (f"\n  {TOKEN}\n", TOKEN, FAR),
         (f"\ufeff{TOKEN}\r\n", TOKEN, FAR),
-        ("an-opaque-key", "an-opaque-key", None),
         (f'{{"accessToken": "{TOKEN}"}}', TOKEN, FAR),
         (f'{{"animus": {{"token": "{TOKEN}"}}}}', TOKEN, FAR),
         ('{"access_token": "an-opaque-key"}', "an-opaque-key", None),
@@ -90,6 +90,10 @@ def test_a_life_and_realtime_details_may_stand_beside_it() -> None:
         ('{"key": "x"}', "wrong_shape", '{"key": string}'),
         ("[1]", "wrong_shape", "[number]"),
         ("caf\u00e9-token", "bad_jwt", "not usable"),
+        ("Unauthorized", "bad_jwt", "not usable"),
+        ("null", "bad_jwt", "not usable"),
+        ('"an-opaque-key"', "bad_jwt", "not usable"),
+        (".".join(mint(FAR).split(".")[:2]), "bad_jwt", "not usable"),
         (mint(1), "expired", "was over"),
     ],
 )
@@ -125,7 +129,7 @@ def test_a_signal_is_named() -> None:
 
 
 def test_stderr_of_a_success_is_nobodys_business() -> None:
-    assert token_of(sh("echo warning >&2; echo opaque-token")).value == "opaque-token"
+    assert token_of(sh(f"echo warning >&2; echo {TOKEN}")).value == TOKEN
 
 
 def test_stderr_is_shortened_to_its_end() -> None:
@@ -205,9 +209,9 @@ def test_a_program_that_closes_its_pipes_and_stays_is_waited_for() -> None:
 
 def test_the_end_of_the_program_counts_not_that_of_its_pipes(tmp_path: Path) -> None:
     # a daemon that the program starts keeps its pipes open
-    source = sh('sleep 600 & echo $! > "$1/daemon"; echo opaque-token', str(tmp_path), timeout=20)
+    source = sh('sleep 600 & echo $! > "$1/daemon"; echo $2', str(tmp_path), TOKEN, timeout=20)
     began = time.monotonic()
-    assert token_of(source).value == "opaque-token"
+    assert token_of(source).value == TOKEN
     assert time.monotonic() - began < 15
     os.kill(int((tmp_path / "daemon").read_text()), 9)  # it was left alone
 
@@ -227,7 +231,7 @@ def test_an_interrupt_kills_the_program(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_without_waiting_for_pipes_it_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "_followed", process._awaited)
-    assert token_of(sh("echo warning >&2; echo opaque-token")).value == "opaque-token"
+    assert token_of(sh(f"echo warning >&2; echo {TOKEN}")).value == TOKEN
     assert "exit code 3: sorry" in str(failure_of(sh("echo sorry >&2; exit 3")))
     assert failure_of(sh("sleep 600", timeout=0.1)).reason == "timeout"
     assert failure_of(sh("head -c 2000000 /dev/zero")).reason == "too_large"
@@ -259,13 +263,13 @@ def test_what_cannot_be_started(tmp_path: Path) -> None:
 
 
 def test_a_line_is_split_but_nothing_in_it_is_expanded(tmp_path: Path) -> None:
-    source = CommandTokenSource("""/bin/sh -c 'printf "%s" "$1"' sh "$(touch${IFS}x)*;$HOME|" """, folder=tmp_path)
+    source = CommandTokenSource("""printf '{"token": "%s"}' "$(touch${IFS}x)*;$HOME|" """, folder=tmp_path)
     assert token_of(source).value == "$(touch${IFS}x)*;$HOME|"
     assert list(tmp_path.iterdir()) == []
 
 
 def test_it_runs_where_it_is_told(tmp_path: Path) -> None:
-    assert token_of(sh("pwd -P", folder=tmp_path)).value == str(tmp_path.resolve())
+    assert token_of(sh(f'{SAY} "$(pwd -P)"', folder=tmp_path)).value == str(tmp_path.resolve())
 
 
 @pytest.mark.parametrize(
@@ -293,14 +297,14 @@ def test_impossible_settings_are_refused(settings: dict[str, Any]) -> None:
 def test_it_sees_our_environment_or_what_is_named_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEEN", "seen")
     monkeypatch.setenv("HIDDEN", "hidden")
-    assert token_of(sh("echo $SEEN-$HIDDEN")).value == "seen-hidden"
-    assert token_of(sh("echo $SEEN-$HIDDEN", inherit=["SEEN", "PATH"])).value == "seen-"
-    assert token_of(sh("echo $SEEN-$HIDDEN", inherit=[], env={"HIDDEN": "given"})).value == "-given"
+    assert token_of(sh(f"{SAY} $SEEN-$HIDDEN")).value == "seen-hidden"
+    assert token_of(sh(f"{SAY} $SEEN-$HIDDEN", inherit=["SEEN", "PATH"])).value == "seen-"
+    assert token_of(sh(f"{SAY} $SEEN-$HIDDEN", inherit=[], env={"HIDDEN": "given"})).value == "-given"
 
 
 def test_values_may_be_functions() -> None:
     count = iter("123")
-    source = sh("echo $NUMBER", env={"NUMBER": lambda: next(count)})
+    source = sh(f"{SAY} $NUMBER", env={"NUMBER": lambda: next(count)})
     assert [token_of(source).value for _ in range(3)] == ["1", "2", "3"]
     assert source.contains_callables
     error = failure_of(source)
@@ -310,27 +314,27 @@ def test_values_may_be_functions() -> None:
 
 def test_it_is_told_what_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANIMUS_TOKEN_FORCE", "left over")
-    source = sh('echo "$ANIMUS_TOKEN_FORCE-$ANIMUS_TOKEN_IDENTITY"')
+    source = sh(f'{SAY} "$ANIMUS_TOKEN_FORCE-$ANIMUS_TOKEN_IDENTITY"')
     assert token_of(source).value == "-"
     assert token_of(source, force=True, identity="ada").value == "1-ada"
 
 
 def test_it_gets_no_input() -> None:
-    assert token_of(sh("read -r x; echo end-$x")).value == "end-"
+    assert token_of(sh(f"read -r x; {SAY} end-$x")).value == "end-"
 
 
 # ---- forks and threads ---------------------------------------------------------------------------------
 
 
 def test_it_runs_in_a_thread_that_nobody_waits_for() -> None:
-    source = sh("echo opaque-token")
+    source = sh(f"echo {TOKEN}")
     found: list[Token] = []
     threads = [threading.Thread(target=lambda: found.append(token_of(source))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [token.value for token in found] == ["opaque-token"] * 8
+    assert [token.value for token in found] == [TOKEN] * 8
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -342,7 +346,7 @@ from animus.refresh.manager import TokenManager
 from animus.sources.command import CommandTokenSource
 
 folder = sys.argv[1]
-script = 'echo x >> "$1/started"; while [ ! -e "$1/go" ]; do sleep 0.01; done; echo token-$$'
+script = '''echo x >> "$1/started"; while [ ! -e "$1/go" ]; do sleep 0.01; done; printf '{"token": "token-%s"}' $$'''
 manager = TokenManager(CommandTokenSource(["/bin/sh", "-c", script, "sh", folder], timeout=20))
 found = []
 thread = threading.Thread(target=lambda: found.append(manager.token().value))
@@ -397,7 +401,7 @@ def _number() -> str:
 
 
 def test_it_travels_without_literal_values() -> None:
-    source = sh("echo token-$NUMBER", env={"NUMBER": _number}, timeout=5, inherit=["PATH"], folder="/")
+    source = sh(f"{SAY} token-$NUMBER", env={"NUMBER": _number}, timeout=5, inherit=["PATH"], folder="/")
     twin = pickle.loads(pickle.dumps(source))
     assert token_of(twin).value == "token-42"
     assert twin.fingerprint == source.fingerprint
