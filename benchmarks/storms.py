@@ -3,7 +3,7 @@
     python -m benchmarks.storms [--only ours]
 
 One provider on this machine, in a process of its own, that takes 0.2 s for an answer. Each library meets each storm in a new
-process, which has a minute. Counts are exact; seconds are those of this machine. A library that is not installed is left out.
+process, which has a minute and is then killed with its children. Counts are exact; seconds are those of this machine. A library that is not installed is left out.
 
 Exit status: 1 if ours missed what is promised in one of the storms.
 """
@@ -146,7 +146,7 @@ def renewal_window(contestant: Contestant, provider: Provider, *, threads: int =
     """Threads that use a token all the time while it is renewed."""
     provider.set(life=contestant.life)
     holder = contestant.make(provider.url)
-    holder.get()
+    first = holder.get()
     time.sleep(contestant.wait)
     provider.set()
     end = time.perf_counter() + 2 * DELAY
@@ -163,7 +163,10 @@ def renewal_window(contestant: Contestant, provider: Provider, *, threads: int =
     waits = [result for result in results if isinstance(result, float)]
     waited = sum(wait > DELAY / 2 for wait in waits)
     note = _failures(results) or ("nobody waited" if not waited else f"{waited} of {threads} waited")
-    return Outcome(provider.fetches, max(waits, default=0.0), note)
+    fetches = provider.fetches
+    if _checked(holder.get()) == first:
+        note = "it was not renewed"  # however often the provider was asked
+    return Outcome(fetches, max(waits, default=0.0), note)
 
 
 def processes(
@@ -173,6 +176,7 @@ def processes(
     provider.set(status=503 if fails else 200)
     gate_reading, gate_writing = os.pipe()
     make = partial(contestant.make, provider.url) if store is None else lambda: Ours(provider.url, store(), repeats=not fails)
+    make()  # what it imports is loaded here, and not by 32 children at once
     children = [_child(make, gate_reading, gate_writing) for _ in range(count)]
     os.close(gate_writing)
     os.close(gate_reading)
@@ -231,7 +235,8 @@ def fork_during_fetch(contestant: Contestant, provider: Provider) -> Outcome:
     holder = contestant.make(provider.url)
     fetching = threading.Thread(target=holder.get)
     fetching.start()
-    time.sleep(DELAY / 2)
+    while not provider.fetches:
+        time.sleep(DELAY / 20)
     began = time.perf_counter()
     pid = _fork()
     if pid == 0:
@@ -240,9 +245,12 @@ def fork_during_fetch(contestant: Contestant, provider: Provider) -> Outcome:
             _checked(holder.get())
             status = 0
         os._exit(status)
+    during = fetching.is_alive()
     status = _awaited(pid)
     seconds = time.perf_counter() - began
     fetching.join()
+    if not during:
+        return Outcome(provider.fetches, seconds, "the fetch was over before the fork")
     return Outcome(provider.fetches, seconds, {0: "the child works", 1: "the child fails"}.get(status, "the child hangs"))
 
 
@@ -290,7 +298,7 @@ def _in_files(contestant: Contestant, provider: Provider, *, fails: bool = False
 
 
 def _in_redis(contestant: Contestant, provider: Provider, *, fails: bool = False) -> Outcome:
-    import redis  # noqa: F401  # loaded here, and not by 32 children at once
+    import redis  # noqa: F401  # a store does that when it is first used: 32 children at once
 
     from animus import RedisTokenStore
 
@@ -330,7 +338,6 @@ REDIS = _FORKS or (None if _is_installed("redis") else "the package redis is not
 REDIS = REDIS or (None if shutil.which("redis-server") else "there is no redis-server on PATH")
 
 
-
 def _all_told(outcome: Outcome) -> bool:
     return outcome.fetches == 1 and outcome.note == "32 of 32 were told"
 
@@ -363,13 +370,24 @@ def apart(contestant: Contestant, storm: Storm, target: Provider) -> Outcome:
     """Let a storm loose on a library in a process of its own."""
     target.set()
     command = [sys.executable, "-m", "benchmarks.storms", "--one", contestant.name, storm.name, target.url]
-    try:
-        done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    except subprocess.TimeoutExpired:
-        return Outcome(target.fetches, PATIENCE, "it hangs")
-    if done.returncode:
-        return Outcome(target.fetches, 0.0, "it failed: " + (done.stderr.strip().splitlines() or ["without a word"])[-1][:100])
-    return Outcome(**json.loads(done.stdout.splitlines()[-1]))
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=_ROOT, text=True, start_new_session=True, **pipes) as process:
+        try:
+            said, complaints = process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            _end_all(process)
+            return Outcome(target.fetches, PATIENCE, "it hangs")
+    if process.returncode:
+        return Outcome(target.fetches, 0.0, "it failed: " + (complaints.strip().splitlines() or ["without a word"])[-1][:100])
+    return Outcome(**json.loads(said.splitlines()[-1]))
+
+
+def _end_all(process: subprocess.Popen[str]) -> None:
+    """Kill a process and its children, whose fetches would count for the next one."""
+    if hasattr(os, "killpg"):
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
 
 
 def _one(name: str, storm: str, url: str) -> None:

@@ -326,3 +326,27 @@ def test_a_child_that_was_forked_under_the_lock_does_not_end_it(make_store: Make
         close = getattr(each, "close", None)
         if close is not None:
             close()
+
+
+@pytest.mark.parametrize("make_store", ["file"], indirect=True)
+def test_no_child_is_forked_between_opening_a_lock_file_and_knowing_of_it(make_store: MakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make_store()
+    assert isinstance(store, FileTokenStore)
+    really_open, opened, is_open = store._folder.open_to_lock, [], threading.Event()
+
+    def open_and_linger(name: str) -> int:
+        opened.append(really_open(name))
+        is_open.set()
+        time.sleep(0.05)
+        return opened[0]
+
+    monkeypatch.setattr(store._folder, "open_to_lock", open_and_linger)
+    locking = Caller(lambda: store.lock("key", 0).__enter__())
+    assert is_open.wait(20)
+
+    def work() -> None:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(opened[0])
+
+    Child(work).result()
+    locking.finish()

@@ -123,13 +123,17 @@ def test_a_body_that_the_caller_reads_ends_by_the_deadline(
 
 @pytest.mark.parametrize("name", BODIES)
 def test_raw_reading_ends_by_the_deadline(serve_raw: ServeRaw, session_for: SessionFor, name: str) -> None:
-    session = session_for(serve_raw(SLOW[name]), timeouts=Timeouts(deadline=0.3))  # the head has to come in time
+    session = session_for(serve_raw(SLOW[name]), timeouts=Timeouts(deadline=60))  # the head comes in time, on any machine
     with session.post("/a", stream=True) as response:
+        (guard,) = session._watchdog._guards
+        assert 0 < guard.remaining() <= 60
+        guard.arm(guard.limit, 0.02)
         try:
             while response.raw.read(1):
                 pass
         except Exception as error:  # what urllib3 makes of a connection that was shut
             assert "hang" not in str(error)
+        assert guard.fired == "deadline"
 
 
 def test_the_body_of_a_redirect_ends_by_the_deadline(serve_raw: ServeRaw, session_for: SessionFor) -> None:
