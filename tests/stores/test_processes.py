@@ -191,7 +191,7 @@ def test_kill_9_while_fetching_leaves_one_fetch_to_the_others(provider: Provider
 def a_killed_holder_with_a_living_child(
     provider: Provider, make_store: MakeStore, held: Held, fork: Callable[[], int]
 ) -> Iterator[tuple[Signal, Signal]]:
-    """Have a process fetch, fork, and be killed; give what has its child use the token, and what tells that it has done so."""
+    """Have a process fetch, fork, and be killed; give what has its child use the store, and what tells that it does."""
     forks, forked, go_on, done, ends = signals = [Signal() for _ in range(5)]
 
     def work() -> None:
@@ -202,8 +202,9 @@ def a_killed_holder_with_a_living_child(
                 try:
                     forked.set()
                     go_on.wait()
-                    assert manager.token().value
-                    done.set()
+                    assert manager.store is not None
+                    with manager.store.lock("another", 20):
+                        done.set()
                     ends.wait()
                 finally:
                     os._exit(0)
@@ -234,7 +235,7 @@ def test_a_killed_holder_whose_child_lives_on_keeps_nobody_out(provider: Provide
 
 
 @pytest.mark.parametrize("make_store", ["file"], indirect=True)
-def test_a_child_that_was_forked_in_c_keeps_the_lock_of_its_killed_parent_until_it_uses_the_package(
+def test_a_child_that_was_forked_in_c_keeps_the_lock_of_its_killed_parent_until_it_uses_the_store(
     provider: Provider, make_store: MakeStore, held: Held
 ) -> None:
     with a_killed_holder_with_a_living_child(provider, make_store, held, fork_in_c) as (go_on, done):
@@ -243,15 +244,15 @@ def test_a_child_that_was_forked_in_c_keeps_the_lock_of_its_killed_parent_until_
         key = store_key(manager.source.fingerprint, None)
         with pytest.raises(TimeoutError), store.lock(key, 0):
             pass  # else this test shows nothing
-        token = manager.token().value  # without the lock, after half of the time
+        token = manager.token()  # without the lock, after half of the time
         assert len(provider.requests) == 2
         go_on.set()
         done.wait()
         with store.lock(key, 20):
             pass
-        assert manager.token().value == token
+        assert make_store().load(key) == StoredToken.of(token)
         manager.close()
-    assert len(provider.requests) == 2, "the child took what its sibling had stored"
+    assert len(provider.requests) == 2
 
 
 def test_a_waiter_leaves_by_its_own_deadline(provider: Provider, make_store: MakeStore, held: Held) -> None:
