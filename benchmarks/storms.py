@@ -3,7 +3,8 @@
     python -m benchmarks.storms [--only ours]
 
 One provider on this machine, in a process of its own, that takes 0.2 s for an answer. Each library meets each storm in a new
-process, which has a minute and is then killed with its children. Counts are exact; seconds are those of this machine. A library that is not installed is left out.
+process, which has a minute and is then killed with its children. Counts are exact; seconds are those of this machine. A library
+that is not installed is left out.
 
 Exit status: 1 if ours missed what is promised in one of the storms.
 """
