@@ -94,6 +94,26 @@ def test_what_is_damaged_is_said_and_replaced(store: RedisTokenStore, redis: Any
     assert store.load(KEY) == TOKEN
 
 
+def test_a_look_is_one_command_with_ten_thousand_tokens(redis_url: str, prefix: str) -> None:
+    with Redis.from_url(redis_url) as redis:
+        redis.mset({f"{prefix}{number:064x}": "x" for number in range(10_000)})
+        sent: list[tuple[Any, ...]] = []
+
+        class Counted(Redis):
+            def execute_command(self, *command: Any, **options: Any) -> Any:
+                sent.append(command)
+                return super().execute_command(*command, **options)
+
+        with Counted.from_url(redis_url) as counted:
+            store = RedisTokenStore(counted, prefix=prefix)
+            store.save(KEY, TOKEN)
+            sent.clear()
+            assert store.load(KEY) == TOKEN
+            assert store.load("another") is None
+            assert sent == [("GET", f"{prefix}{KEY}"), ("GET", f"{prefix}another")]
+        redis.delete(*redis.scan_iter(f"{prefix}*", count=10_000))
+
+
 def test_prefixes_keep_apart(store: RedisTokenStore, redis_url: str) -> None:
     other = RedisTokenStore(redis_url, prefix=f"{secrets.token_hex(8)}:")
     store.save(KEY, TOKEN)

@@ -30,7 +30,7 @@ class Issuer:
     def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
         self.life: float | None = 3600.0
-        self.fails = False
+        self.fails = ""
         self.failed_at = float("-inf")
         self.count = 0
         self.ends: dict[str, float] = {}
@@ -41,7 +41,7 @@ class Issuer:
         self.asked += 1
         if self.fails:
             self.failed_at = self.clock.monotonic()
-            raise TokenSourceError("no", reason="unauthorized")
+            raise TokenSourceError("no", reason=self.fails)
         self.count += 1
         name = f"t{self.count}"
         self.ends[name] = float("inf") if self.life is None else self.clock.monotonic() + self.life
@@ -94,9 +94,9 @@ class Sharing(RuleBasedStateMachine):
     def lives_change(self, life: float | None) -> None:
         self.issuer.life = life
 
-    @rule()
-    def the_provider_fails_or_recovers(self) -> None:
-        self.issuer.fails = not self.issuer.fails
+    @rule(how=st.sampled_from(["", "unauthorized", "server_error"]))
+    def the_provider_fails_or_recovers(self, how: str) -> None:
+        self.issuer.fails = how
 
     @rule(seconds=st.one_of(st.floats(0, 5), st.floats(0, 4000)))
     def time_passes(self, seconds: float) -> None:
@@ -120,8 +120,10 @@ class Sharing(RuleBasedStateMachine):
         try:
             token = str(manager.token().value)
         except TokenSourceError:
-            remembered = self.clock.monotonic() < self.issuer.failed_at + 1.25
+            # one who was told of a failure remembers it as long as the one who met it
+            remembered = self.clock.monotonic() < self.issuer.failed_at + 2 * 1.25
             assert self.issuer.fails or remembered or self.wall_moved
+            assert self.issuer.asked - asked <= 2
             return
         except AuthenticationError as error:
             assert error.reason == "rejected_token"
@@ -155,11 +157,28 @@ class Sharing(RuleBasedStateMachine):
     def all_of_a_user_ask_and_share(self, user: str) -> None:
         if self.issuer.fails or self.wall_moved or self.issuer.life in (5.0, 60.0) or self.spoilt:
             return
+        if self.clock.monotonic() < self.issuer.failed_at + 1.25:
+            return
         fresh = [self._manager(user) for _ in range(3)]
         asked = self.issuer.asked
         values = {str(manager.token().value) for manager in fresh}
         assert len(values) == 1
         assert self.issuer.asked - asked <= 1
+
+    @rule(user=st.sampled_from(USERS))
+    def all_of_a_user_are_told_what_the_first_has_met(self, user: str) -> None:
+        if self.issuer.fails != "server_error" or self.wall_moved or self.spoilt:
+            return
+        fresh = [self._manager(user) for _ in range(3)]
+        asked = self.issuer.asked
+        told = 0
+        for manager in fresh:
+            with contextlib.suppress(TokenSourceError):
+                manager.token()
+                told -= 1
+            told += 1
+        assert told in (0, 3), "a failure or a token, but the same for all"
+        assert self.issuer.asked - asked <= 2, "one asks, and once more"
 
     def _stored(self, manager: TokenManager) -> str | None:
         stored = self.store.load(store_key("issuer", manager.identity))
