@@ -6,6 +6,7 @@ import functools
 import os
 import re
 import signal
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -46,7 +47,7 @@ class CommandTokenSource:
 
     Threads: any. Fork: works in the child, also when the fork happens while the program runs. Pickling: program, arguments and names
     of variables travel; refused with a literal value in ``env``. Arguments are no place for secrets: every user of the machine can
-    see them.
+    see them. Different users of the system never share a token in a store; if one user has several logins, give the client an ``identity``.
 
     Args:
         command: A list (the program, then its arguments), or one line, split as a POSIX shell does but with nothing expanded.
@@ -85,8 +86,11 @@ class CommandTokenSource:
 
     @property
     def fingerprint(self) -> str:
-        """Text that tells this source from others; no argument or value can be read from it."""
-        return fingerprint("command", self._program, self._arguments, self._inherit, self._env, self._folder)
+        """Text that tells this source from others, and from that of another user of the system, who gets tokens of their own.
+
+        No argument or value can be read from it.
+        """
+        return fingerprint("command", self._program, _user(), self._arguments, self._inherit, self._env, self._folder)
 
     def fetch(self, request: TokenRequest) -> Token:
         """Run the program.
@@ -230,6 +234,18 @@ _HINTS = {
     "failed": "Run the command by hand to see what it lacks; it must end with exit code 0",
     "timeout": "Raise timeout=, or find out what it waits for: it gets no input and no terminal",
 }
+
+
+def _user() -> str:
+    """Give whom the operating system takes us for; not what a variable says, where there is anything better."""
+    if sys.platform == "win32":
+        return os.environ.get("USERNAME", "")
+    from pwd import getpwuid
+
+    try:
+        return getpwuid(os.geteuid()).pw_name
+    except KeyError:  # containers run under numbers without a name
+        return str(os.geteuid())
 
 
 def _text(printed: bytes) -> Secret:

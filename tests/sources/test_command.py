@@ -323,6 +323,15 @@ def test_it_gets_no_input() -> None:
     assert token_of(sh(f"read -r x; {SAY} end-$x")).value == "end-"
 
 
+def test_users_of_the_system_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    fingerprint = sh("corp-login").fingerprint
+    monkeypatch.setenv("USER", "another")
+    monkeypatch.setenv("LOGNAME", "another")
+    assert sh("corp-login").fingerprint == fingerprint
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    assert sh("corp-login").fingerprint != fingerprint
+
+
 # ---- forks and threads ---------------------------------------------------------------------------------
 
 
