@@ -73,17 +73,10 @@ class KeyringTokenStore:
         Raises:
             Exception: whatever the keyring raises.
         """
-        import keyring
-
-        self._files.delete_failure(key)
-
-        if keyring.get_password(self.service, key) is None:
-            return
         try:
-            keyring.delete_password(self.service, key)
-        except keyring.errors.PasswordDeleteError:
-            if keyring.get_password(self.service, key) is not None:  # not somebody else who was quicker
-                raise
+            self._delete_token(key)
+        finally:  # each whatever is wrong with the other
+            self._files.delete_failure(key)
 
     def lock(self, key: str, timeout: float) -> AbstractContextManager[None]:
         """Hold the lock of ``key`` among all processes of this machine; see :meth:`animus.FileTokenStore.lock`."""
@@ -96,6 +89,17 @@ class KeyringTokenStore:
     def save_failure(self, key: str, text: str, seconds: float) -> None:
         """Keep ``text`` under ``key`` for so many seconds, in a file: it is nothing to ask the desktop's user for."""
         self._files.save_failure(key, text, seconds)
+
+    def _delete_token(self, key: str) -> None:
+        import keyring
+
+        if keyring.get_password(self.service, key) is None:
+            return
+        try:
+            keyring.delete_password(self.service, key)
+        except keyring.errors.PasswordDeleteError:
+            if keyring.get_password(self.service, key) is not None:  # not somebody else who was quicker
+                raise
 
     def __repr__(self) -> str:
         return f"<KeyringTokenStore {self.service!r}>"

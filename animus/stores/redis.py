@@ -92,10 +92,10 @@ class RedisTokenStore:
         Raises:
             ConnectionError, ValueError: Redis cannot be asked, or what is there is damaged.
         """
-        answer = self._run(lambda redis: redis.get(self._prefix + key))
-        if answer is None:
+        text = self._text_at(self._prefix + key)
+        if text is None:
             return None
-        stored = StoredToken.from_json(answer.decode("utf-8", "replace") if isinstance(answer, bytes) else str(answer))
+        stored = StoredToken.from_json(text)
         if stored is None:
             raise ValueError(f"a token in the Redis at {self._where} is damaged, or none of ours; it will be replaced")
         return stored
@@ -125,8 +125,7 @@ class RedisTokenStore:
         Raises:
             ConnectionError: Redis cannot be asked.
         """
-        answer = self._run(lambda redis: redis.get(self._failed(key)))
-        return answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
+        return self._text_at(self._failed(key))
 
     def save_failure(self, key: str, text: str, seconds: float) -> None:
         """Keep ``text`` under ``key`` for so many seconds.
@@ -162,6 +161,21 @@ class RedisTokenStore:
 
     def _failed(self, key: str) -> str:
         return f"{self._prefix}failed:{key}"
+
+    def _text_at(self, name: str) -> str | None:
+        """Give the text under a name; an empty one for a list, a hash or whatever else somebody has put there."""
+        from redis.exceptions import ResponseError
+
+        def get(redis: Any) -> Any:
+            try:
+                return redis.get(name)
+            except ResponseError as error:
+                if str(error).startswith("WRONGTYPE"):  # nothing is wrong with Redis, and save() replaces it
+                    return ""
+                raise
+
+        answer = self._run(get)
+        return answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
 
     def _run(self, act: Callable[[Any], Any]) -> Any:
         """Do something with the client; leave a Redis that is down alone for a while, and say the same of it all the while."""

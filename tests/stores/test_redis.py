@@ -94,6 +94,18 @@ def test_what_is_damaged_is_said_and_replaced(store: RedisTokenStore, redis: Any
     assert store.load(KEY) == TOKEN
 
 
+def test_what_is_no_text_is_damaged_and_replaced_and_spoils_nothing_else(store: RedisTokenStore, redis: Any, prefix: str) -> None:
+    store.save("other", TOKEN)
+    for put in (lambda name: redis.rpush(name, "x"), lambda name: redis.hset(name, "x", "y"), lambda name: redis.set(name, b"\xff\x00")):
+        redis.delete(prefix + KEY)
+        put(prefix + KEY)
+        with pytest.raises(ValueError, match="damaged, or none of ours"):
+            store.load(KEY)
+        assert store.load("other") == TOKEN
+        store.save(KEY, TOKEN)
+        assert store.load(KEY) == TOKEN
+
+
 def test_a_look_is_one_command_with_ten_thousand_tokens(redis_url: str, prefix: str) -> None:
     with Redis.from_url(redis_url) as redis:
         redis.mset({f"{prefix}{number:064x}": "x" for number in range(10_000)})
