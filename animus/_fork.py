@@ -8,7 +8,7 @@ request begins with it.
 Parts of the package that not everybody needs are imported when they are first used, ``with importing:``. A child that is
 forked while another thread imports has half a module, and a lock on it that nobody will ever open: the fork waits until
 the module is there. A file that locks are held on is opened and noted under it, too: a copy that a child does not know of
-would keep the lock of a parent that is killed.
+would keep the lock of a parent that is killed. So is a program started: the parent waits for the end of a pipe that a child must not keep.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ _pid = os.getpid()
 _turns: dict[int, threading.RLock] = {}
 
 
-# held while a part of the package is imported late, or a file is opened that a child must close; nothing else belongs under it
+# held while a part of the package is imported late, a file is opened that a child must close, or a program is started; nothing else
+# belongs under it
 importing = threading.RLock()
 # more than any import takes; should one hang, the fork goes on as it would have without this
 _LONGEST_IMPORT = 10.0

@@ -19,6 +19,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from animus import _fork
+
 logger: logging.Logger = logging.getLogger(__name__)
 
 _PIECE = 65536
@@ -84,16 +86,18 @@ def run(arguments: Sequence[str], *, environment: Mapping[str, str] | None, fold
         OSError: it could not be started.
     """
     ends_at = time.monotonic() + timeout
-    process = subprocess.Popen(
-        arguments,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-        cwd=folder,
-        start_new_session=True,  # the group to kill; without preexec_fn, which is not safe where there are threads
-        bufsize=0,
-    )
+    # Popen waits for the end of a pipe that a child of this process, forked by another thread just then, would keep open
+    with _fork.importing:
+        process = subprocess.Popen(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            cwd=folder,
+            start_new_session=True,  # the group to kill; without preexec_fn, which is not safe where there are threads
+            bufsize=0,
+        )
     # no "with": leaving it would wait for a program that cannot be killed
     try:
         return _followed(process, ends_at, max_bytes) if os.name == "posix" else _awaited(process, ends_at, max_bytes)

@@ -362,11 +362,12 @@ thread = threading.Thread(target=lambda: found.append(manager.token().value))
 thread.start()
 while not os.path.exists(folder + "/started"):
     time.sleep(0.005)
+parent = os.getpid()
 child = os.fork()
 if child == 0:
     open(folder + "/go", "w").close()
     value = manager.token().value
-    while not os.path.exists(folder + "/parent"):  # the pipes of the parent's program are still open here
+    while not os.path.exists(folder + "/parent") and os.getppid() == parent:  # the pipes of the parent's program are still open here
         time.sleep(0.005)
     os._exit(0 if value.startswith("token-") else 1)
 thread.join(15)
@@ -376,6 +377,41 @@ assert os.waitpid(child, 0)[1] == 0
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "PYTHONWARNINGS": "ignore"}
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=60, env=environment)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_forked_while_it_is_started_delays_nobody() -> None:
+    # a child that lives on would keep the pipe by which a parent is told that its program was started
+    code = """
+import os, signal, sys, threading, time
+from animus.sources.process import run
+
+started = threading.Event()
+real = os.close
+
+def close(descriptor):  # what Popen does first when the program runs
+    if not started.is_set():
+        started.set()
+        time.sleep(0.05)
+    real(descriptor)
+
+outcomes = []
+thread = threading.Thread(target=lambda: outcomes.append(run(["/bin/echo", "x"], environment={}, folder=None, timeout=20, max_bytes=9)))
+os.close = close
+thread.start()
+started.wait()
+child = os.fork()
+if child == 0:
+    signal.pause()
+try:
+    thread.join(15)
+    assert outcomes and outcomes[0].output == b"x\\n", "the child held up its parent"
+finally:
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "PYTHONWARNINGS": "ignore"}
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env=environment)
 
 
 # ---- showing and travelling ----------------------------------------------------------------------------

@@ -156,14 +156,19 @@ def test_the_lock_of_a_holder_that_died_ends_by_itself(
 
 
 def test_a_lock_is_kept_for_as_long_as_it_is_held(store: RedisTokenStore, redis: Any, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease, "LEASE", 0.15)
-    mark = None
+    monkeypatch.setattr(lease, "LEASE", 60.0)
+    monkeypatch.setattr(lease, "_RENEWALS", 3000)  # in that time: each 20 ms
+    name = f"{prefix}lock:{KEY}"
     with store.lock(KEY, 1):
-        for _ in range(20):
-            time.sleep(0.02)
-            mark = mark or redis.get(f"{prefix}lock:{KEY}")
-            assert redis.get(f"{prefix}lock:{KEY}") == mark
-    assert redis.get(f"{prefix}lock:{KEY}") is None
+        mark = redis.get(name)
+        for _ in range(3):
+            redis.pexpire(name, 30_000)
+            end = time.monotonic() + 20
+            while redis.pttl(name) <= 30_000:
+                assert time.monotonic() < end, "it is not renewed"
+                time.sleep(0.005)
+        assert redis.get(name) == mark
+    assert redis.get(name) is None
 
 
 def test_an_answer_that_got_lost_does_not_lock_the_holder_out(store: RedisTokenStore, prefix: str) -> None:
