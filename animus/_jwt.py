@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from animus import _strict_json
+from animus import _fork, _strict_json
 from animus._jwk import KIND_OF, Key, candidates
 
 # base64url without padding (RFC 7515 section 2); an unsecured token (RFC 7519 section 6) has an empty signature
@@ -114,7 +114,8 @@ def verified_claims(
 def _check_signature(token: str, keys: Sequence[Key], algorithm: str) -> None:
     if not keys:
         raise NotTrusted("key", f"there is no key for it: none with its kid fits {algorithm}")
-    from jose import jwk, jws
+    with _fork.importing:
+        from jose import jwk, jws
 
     for key in keys:
         try:
@@ -128,7 +129,8 @@ def _check_signature(token: str, keys: Sequence[Key], algorithm: str) -> None:
 
 def _header(token: str) -> dict[str, Any]:
     peek_claims(token)
-    from jose import jwt
+    with _fork.importing:
+        from jose import jwt
 
     return dict(jwt.get_unverified_header(token))
 

@@ -95,6 +95,29 @@ def test_no_module_has_a_lock_but_the_one_that_resets_them() -> None:
                 assert module == "animus._fork"
 
 
+# rooms that no call of a client goes through
+_ELSEWHERE = ("animus.cli", "animus.doctor", "animus.emulator", "animus.main", "animus.server", "animus.testing")
+# they are there by the time anything of ours runs
+_ALWAYS_LOADED = {"importlib", "email.parser", "pwd"}
+_SELDOM = {"difflib"}  # for the text of an error about a name
+
+
+def _late_imports(node: ast.AST, *, late: bool = False) -> Iterator[str]:
+    """Give what functions import for themselves and a fork does not wait for."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.With) and any(ast.unparse(item) == "_fork.importing" for item in child.items):
+            continue
+        if late and isinstance(child, (ast.Import, ast.ImportFrom)):
+            yield child.module or "" if isinstance(child, ast.ImportFrom) else child.names[0].name
+        yield from _late_imports(child, late=late or isinstance(child, ast.FunctionDef))
+
+
+def test_a_fork_waits_for_every_late_import_of_a_call() -> None:
+    # the lock of a module that is being imported is not reset by Python: a child that needs the module would wait for it for ever
+    found = {(name, imported) for name, tree in _modules() if not name.startswith(_ELSEWHERE) for imported in _late_imports(tree)}
+    assert {each for each in found if each[1] not in _ALWAYS_LOADED | _SELDOM} == set()
+
+
 def test_nothing_uses_a_cached_property() -> None:
     # until Python 3.12 each has a lock for all objects of its class
     assert [module for module, tree in _modules() if "cached_property" in ast.unparse(tree)] == []

@@ -77,7 +77,8 @@ class ChatHistory(Sequence[ChatMessage]):
         return f"<ChatHistory of {len(self)} messages, room for {self._size}>"
 
     def _repr_html_(self) -> str:
-        from animus.conversation.display import shown_as_html
+        with _fork.importing:
+            from animus.conversation.display import shown_as_html
 
         return shown_as_html(list(self))
 
@@ -225,7 +226,8 @@ class ChatHistory(Sequence[ChatMessage]):
         Raises:
             OSError: the file cannot be written; an old one is as it was.
         """
-        from animus._atomic import write_atomically
+        with _fork.importing:
+            from animus._atomic import write_atomically
 
         document = {"format": _FORMAT, "version": _VERSION, "size": self._size, "messages": self.to_list()}
         target = Path(path)

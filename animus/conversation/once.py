@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from animus import _fork
 from animus.conversation.history import context_of
 from animus.conversation.messages import ChatMessage, answer_of
 from animus.conversation.payload import Parameters, request_body, with_system
@@ -56,7 +57,8 @@ class OneCall:
     @property
     def _progress(self) -> TextProgress:
         if self._made_progress is None:
-            from animus.conversation.progress import TextProgress  # and the events, for who listens
+            with _fork.importing:
+                from animus.conversation.progress import TextProgress  # and the events, for who listens
 
             self._made_progress = TextProgress(self._ids)
         return self._made_progress
@@ -96,7 +98,8 @@ class OneCall:
     def _start(self) -> None:
         emitter = self._room.emitter
         if emitter.heard["message_start"] and emitter.wants("message_start"):
-            from animus.events import MessageStart
+            with _fork.importing:
+                from animus.events import MessageStart
 
             said = [message.content for message in self._others if message.role == "user" and isinstance(message.content, str)]
             self._room.say(MessageStart(content=said[-1] if said else "", **self._ids))
@@ -129,13 +132,15 @@ class OneCall:
         if self._question.history:
             self._room.history.add([*self._fresh, answer])
         if heard:
-            from animus.conversation.progress import message_complete
+            with _fork.importing:
+                from animus.conversation.progress import message_complete
 
             self._room.say(message_complete(answer, completion, self._ids))
 
     def failed(self, error: Exception) -> None:
         """Tell that there is no answer; the history stays as it was."""
         if self._room.emitter.wants("message_error"):
-            from animus.events import MessageError
+            with _fork.importing:
+                from animus.events import MessageError
 
             self._room.say(MessageError(error=error, **self._ids))

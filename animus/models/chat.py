@@ -11,6 +11,7 @@ from typing import Any, ClassVar, TypeVar
 import msgspec
 from msgspec.structs import force_setattr
 
+from animus import _fork
 from animus.models.answer import Answer, HttpInfo, Origin, ShapeError, Wire, loads, short
 
 __all__ = [
@@ -243,7 +244,8 @@ class ChatCompletion(Answer, frozen=True, kw_only=True, gc=False):
         parts = [_markdown(choice, alone=len(self.choices) == 1) for choice in self.choices]
         if self.compliance_violations:
             parts.append(f"*Compliance violations: {', '.join(self.compliance_violations)}*")
-        from animus._markdown import without_html
+        with _fork.importing:
+            from animus._markdown import without_html
 
         return without_html("\n\n".join(parts)) or "*(no answer)*"
 
@@ -299,7 +301,8 @@ def _read_chunk(data: bytes | str) -> ChatCompletionChunk:
     value = loads(data.decode("utf-8", "replace") if isinstance(data, bytes) else data)
     if isinstance(value, dict) and value.get("error"):
         return ChatCompletionChunk(error=value["error"])
-    from animus.models.lenient import read  # most answers are what they should be
+    with _fork.importing:
+        from animus.models.lenient import read  # most answers are what they should be
 
     return read(ChatCompletionChunk, value, mended=False)
 
@@ -313,7 +316,8 @@ def decode_completion(body: bytes, http: HttpInfo | None = None) -> ChatCompleti
     try:
         completion = _COMPLETION.decode(body)
     except _REFUSED:
-        from animus.models.lenient import read
+        with _fork.importing:
+            from animus.models.lenient import read
 
         completion = read(ChatCompletion, loads(body))
     force_setattr(completion, "_origin", Origin(body, http))

@@ -425,21 +425,24 @@ class TokenManager:
     def _tell_refreshed(self, token: Token, *, elapsed: float, background: bool) -> None:
         emitter = self._emitter
         if emitter is not None and emitter.wants("token_refreshed"):
-            from animus.events import TokenRefreshed
+            with _fork.importing:
+                from animus.events import TokenRefreshed
 
             emitter.emit(TokenRefreshed(source=self._name, expires_at=token.expires_at, elapsed=elapsed, background=background))
 
     def _tell_failed(self, error: AnimusError, *, background: bool) -> None:
         emitter = self._emitter
         if emitter is not None and emitter.wants("token_refresh_failed"):
-            from animus.events import TokenRefreshFailed
+            with _fork.importing:
+                from animus.events import TokenRefreshFailed
 
             emitter.emit(TokenRefreshFailed(source=self._name, error=copy_of(error), background=background))
 
     def _tell_cleared(self, reason: str) -> None:
         emitter = self._emitter
         if emitter is not None and emitter.wants("token_cleared"):
-            from animus.events import TokenCleared
+            with _fork.importing:
+                from animus.events import TokenCleared
 
             emitter.emit(TokenCleared(source=self._name, reason=reason))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+from animus import _fork
 from animus.errors import TokenSourceError
 from animus.tokens.token import Token
 
@@ -28,7 +29,8 @@ def ask_again(ask: Callable[[], Token], first: TokenSourceError, pause: float, s
     Raises:
         TokenSourceError: the second failure.
     """
-    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+    with _fork.importing:
+        from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
     pending = [first]
 

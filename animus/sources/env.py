@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from animus import _check
+from animus import _check, _fork
 from animus._clock import SYSTEM_CLOCK, Clock
 from animus.errors import ConfigurationError
 from animus.sources.fingerprint import fingerprint
@@ -71,13 +71,15 @@ def default_source(
     """
     url = environ.get(TOKEN_PROVIDER_URL, "").strip()
     if url:
-        from animus.sources.url import UrlTokenSource
+        with _fork.importing:
+            from animus.sources.url import UrlTokenSource
 
         return UrlTokenSource(url, allow_insecure_http=allow_insecure_http, clock=clock)
     if environ.get(ACCESS_TOKEN, "").strip():
         return EnvironmentTokenSource(ACCESS_TOKEN)
     if environ.get(API_KEY, "").strip():
-        from animus.sources.apikey import ApiKeyTokenSource
+        with _fork.importing:
+            from animus.sources.apikey import ApiKeyTokenSource
 
         key = EnvironmentVariable(API_KEY)
         return ApiKeyTokenSource(key, api_base_url=api_base_url, allow_insecure_http=allow_insecure_http, clock=clock)

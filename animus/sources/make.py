@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from animus import _check
+from animus import _check, _fork
 from animus._clock import SYSTEM_CLOCK, Clock
 from animus.errors import ConfigurationError
 from animus.sources.env import default_source
@@ -54,11 +54,13 @@ def as_token_source(
 
 def _from_text(text: str, *, allow_insecure_http: bool, clock: Clock) -> TokenSource:
     if text.strip().lower().startswith(("http://", "https://")):
-        from animus.sources.url import UrlTokenSource
+        with _fork.importing:
+            from animus.sources.url import UrlTokenSource
 
         return UrlTokenSource(text, allow_insecure_http=allow_insecure_http, clock=clock)
     if ":" in text:
-        from animus.sources.plugins import is_named, source_by_name
+        with _fork.importing:
+            from animus.sources.plugins import is_named, source_by_name
 
         if is_named(text):
             return source_by_name(text)

@@ -155,7 +155,8 @@ class FileTokenStore:
                 self._leave(descriptor)
 
     def _take(self, name: str, timeout: float) -> int:
-        from filelock import lock_descriptor
+        with _fork.importing:
+            from filelock import lock_descriptor
 
         opened: list[int] = []
 
@@ -180,7 +181,8 @@ class FileTokenStore:
         return opened[0]
 
     def _leave(self, descriptor: int) -> None:
-        from filelock import unlock_descriptor
+        with _fork.importing:
+            from filelock import unlock_descriptor
 
         try:
             unlock_descriptor(descriptor)  # closing alone would not do it while a child has the file open, too
@@ -206,7 +208,8 @@ class FileTokenStore:
 
 def _default_folder() -> Path:
     require("platformdirs", extra="file", store="file")
-    from platformdirs import user_cache_path
+    with _fork.importing:
+        from platformdirs import user_cache_path
 
     return user_cache_path("animus", appauthor=False) / "tokens"
 

@@ -6,7 +6,7 @@ import functools
 from contextlib import AbstractContextManager
 from typing import Any
 
-from animus import _check
+from animus import _check, _fork
 from animus._clock import SYSTEM_CLOCK, Clock
 from animus.stores.extra import require
 from animus.stores.file import FileTokenStore
@@ -47,7 +47,8 @@ class KeyringTokenStore:
             Exception: whatever the keyring raises.
             ValueError: what is there is damaged.
         """
-        import keyring
+        with _fork.importing:
+            import keyring
 
         text = keyring.get_password(self.service, key)
         if text is None:
@@ -63,7 +64,8 @@ class KeyringTokenStore:
         Raises:
             Exception: whatever the keyring raises.
         """
-        import keyring
+        with _fork.importing:
+            import keyring
 
         keyring.set_password(self.service, key, stored.to_json())
 
@@ -91,7 +93,8 @@ class KeyringTokenStore:
         self._files.save_failure(key, text, seconds)
 
     def _delete_token(self, key: str) -> None:
-        import keyring
+        with _fork.importing:
+            import keyring
 
         if keyring.get_password(self.service, key) is None:
             return

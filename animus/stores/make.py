@@ -56,17 +56,20 @@ def _from_text(field: str, text: str, clock: Clock) -> TokenStore | None:
     if kind == "memory" and not colon:
         return None
     if kind == "file" and not (colon and not rest.strip()):
-        from animus.stores.file import FileTokenStore
+        with _fork.importing:
+            from animus.stores.file import FileTokenStore
 
         return FileTokenStore(rest.strip() if colon else None, clock=clock)
     if kind in ("redis", "rediss") and rest.startswith("//"):
-        from animus.stores.redis import RedisTokenStore, checked_redis_url
+        with _fork.importing:
+            from animus.stores.redis import RedisTokenStore, checked_redis_url
 
         checked_redis_url(field, text)
         # a URL of the environment is read there by each process: it does not travel with a pickled client
         return RedisTokenStore(url_of_environment if field == TOKEN_STORE else text, clock=clock)
     if kind == "keyring" and not colon:
-        from animus.stores.keyring import KeyringTokenStore
+        with _fork.importing:
+            from animus.stores.keyring import KeyringTokenStore
 
         return KeyringTokenStore(clock=clock)
     hint = None

@@ -179,9 +179,10 @@ class RedisTokenStore:
 
     def _run(self, act: Callable[[Any], Any]) -> Any:
         """Do something with the client; leave a Redis that is down alone for a while, and say the same of it all the while."""
-        from redis.exceptions import RedisError
-
         _fork.check_pid()
+        with _fork.importing:
+            from redis.exceptions import RedisError
+
         outage = self._outage
         if outage is not None and self._clock.monotonic() < self._rests_until:
             raise ConnectionError(outage)
@@ -202,9 +203,10 @@ class RedisTokenStore:
         return client
 
     def _connected(self) -> Any:
-        from redis import Redis
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
+        with _fork.importing:
+            from redis import Redis
+            from redis.backoff import NoBackoff
+            from redis.retry import Retry
 
         given = self._url() if callable(self._url) else self._url
         try:

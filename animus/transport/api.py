@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import requests
 
+from animus import _fork
 from animus._secret import scrub, scrub_deep
 from animus.errors import AnimusError, ApiError, ApiTimeoutError, ResponseDecodeError, StreamTimeoutError
 from animus.http.failure import LimitExceeded, conceal, connection_error, limit_hint
@@ -85,7 +86,8 @@ class ApiAnswer(NamedTuple):
 
     def body_stream(self) -> BodyStream:
         """Give the body of a streamed answer as pieces of bytes."""
-        from animus.http.body import BodyStream
+        with _fork.importing:
+            from animus.http.body import BodyStream
 
         call = self.call
         return BodyStream(self.response, guard=call.guard, timeouts=call.timeouts, deadline=call.deadline)

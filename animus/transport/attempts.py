@@ -17,6 +17,7 @@ import requests
 from requests.utils import rewind_body
 from urllib3.exceptions import HTTPError
 
+from animus import _fork
 from animus._clock import Clock
 from animus._emitter import Emitter
 from animus.errors import AuthenticationError, UnauthorizedError
@@ -160,7 +161,8 @@ class Attempts:
     def _announce_start(self, request: requests.PreparedRequest, call: Call) -> float:
         """Tell who listens that an attempt begins; give when."""
         if self._emitter.wants("request_start"):
-            from animus.events import RequestStart
+            with _fork.importing:
+                from animus.events import RequestStart
 
             self._emitter.emit(RequestStart(method=request.method or "", path=_path(request), attempt=call.attempts))
         return self._clock.monotonic()
@@ -175,7 +177,8 @@ class Attempts:
     ) -> None:
         if not self._emitter.wants("request_complete"):
             return
-        from animus.events import RequestComplete
+        with _fork.importing:
+            from animus.events import RequestComplete
 
         if started is not None:
             elapsed = self._clock.monotonic() - started
@@ -199,7 +202,8 @@ class Attempts:
             status if outcome.failure is None else outcome.failure.text,
         )
         if self._emitter.wants("request_retry"):
-            from animus.events import RequestRetry
+            with _fork.importing:
+                from animus.events import RequestRetry
 
             self._emitter.emit(
                 RequestRetry(
@@ -213,7 +217,8 @@ class Attempts:
         self, request: requests.PreparedRequest, call: Call, bearer: BearerAuth | None, first: _Unsuccessful
     ) -> _Outcome:
         """Go on after a first attempt that failed; give how the last one ended."""
-        from tenacity import Retrying, retry_if_result  # the usual call needs no tenacity
+        with _fork.importing:
+            from tenacity import Retrying, retry_if_result  # the usual call needs no tenacity
 
         pending: list[_Outcome] = [first]
 
@@ -266,7 +271,8 @@ class Attempts:
         return self._budget.take() and _rewind(request)
 
     def _asked_wait(self, outcome: _Unsuccessful) -> float | None:
-        from animus.http.retry_after import retry_after
+        with _fork.importing:
+            from animus.http.retry_after import retry_after
 
         return None if outcome.response is None else retry_after(outcome.response.headers, self._clock.time())
 
@@ -298,7 +304,8 @@ def _put_key(request: requests.PreparedRequest, call: Call) -> None:
 
 def same_token_error(response: requests.Response, now: float, attempts: int, token: str) -> UnauthorizedError:
     """Give the error for a token source that hands out the refused token again."""
-    from animus.http.status import api_error
+    with _fork.importing:
+        from animus.http.status import api_error
 
     error = api_error(response, now=now, attempts=attempts, secrets=(token,))
     assert isinstance(error, UnauthorizedError)
