@@ -164,7 +164,9 @@ class RedisTokenStore:
 
     def _text_at(self, name: str) -> str | None:
         """Give the text under a name; an empty one for a list, a hash or whatever else somebody has put there."""
-        from redis.exceptions import ResponseError
+        _fork.check_pid()
+        with _fork.importing:
+            from redis.exceptions import ResponseError
 
         def get(redis: Any) -> Any:
             try:
