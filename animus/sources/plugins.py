@@ -13,7 +13,7 @@ from typing import Any
 
 from animus._cause import describe, safe_cause
 from animus._check import near_miss
-from animus._secret import Secret
+from animus._secret import Secret, scrub
 from animus.errors import ConfigurationError
 from animus.sources.protocol import TokenSource
 
@@ -66,7 +66,7 @@ def _entry_point(name: str) -> EntryPoint:
 def _loaded(point: EntryPoint) -> Any:
     try:
         return point.load()
-    except Exception as raised:  # a plugin may raise anything while it is imported
+    except (Exception, SystemExit) as raised:  # a plugin may raise anything while it is imported, and a script among them ends the program
         error = _broken(point, f"cannot be loaded ({point.value}): {describe(raised)}", "Install what it lacks, or another version of it")
         error.__cause__ = safe_cause(raised)
     raise error
@@ -77,9 +77,10 @@ def _made(point: EntryPoint, factory: Any, rest: Secret) -> TokenSource:
         raise _broken(point, f"is no function or class but a {type(factory).__name__}", _AUTHOR)
     try:
         source = factory(str(rest))
-    except ConfigurationError:
+    except ConfigurationError as raised:
+        _hide(raised, rest)
         raise
-    except Exception as raised:
+    except (Exception, SystemExit) as raised:
         error = _broken(point, f"gives no source for this text: {describe(raised, [rest])}", "Look up what it wants behind the colon")
         error.__cause__ = safe_cause(raised, [rest])
     else:
@@ -88,6 +89,17 @@ def _made(point: EntryPoint, factory: Any, rest: Secret) -> TokenSource:
         lacking = " and ".join(name for name in ("fetch", "fingerprint") if not hasattr(source, name))
         raise _broken(point, f"gives a {type(source).__name__}, which is no source: it lacks {lacking}", _AUTHOR)
     raise error
+
+
+def _hide(error: ConfigurationError, rest: Secret) -> None:
+    """Take the text behind the colon out of a plugin's own error."""
+    error.message = scrub(str(error.message), [rest])
+    error.args = (error.message,)
+    error.hint = None if error.hint is None else scrub(error.hint, [rest])
+    if error.__cause__ is not None:
+        error.__cause__ = safe_cause(error.__cause__, [rest])
+    if error.__context__ is not None:
+        error.__context__ = safe_cause(error.__context__, [rest])
 
 
 _AUTHOR = "Tell its author: an entry point is a function or class that takes the text behind the colon, and gives a TokenSource"

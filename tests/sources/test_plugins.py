@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -27,6 +28,13 @@ class SoundTokenSource:
     def __init__(self, rest):
         if rest == "nothing":
             raise ConfigurationError("sound: wants a path")
+        if rest.startswith("s3cret-talk"):
+            try:
+                open(rest)
+            except OSError as error:
+                raise ConfigurationError(f"sound: no {rest}", hint=f"Not {rest}") from error
+        if rest == "exit":
+            raise SystemExit(2)
         if rest.startswith("s3cret"):
             raise ValueError(f"cannot read {rest}")
         self.rest = rest
@@ -108,6 +116,7 @@ def test_what_may_be_part_of_a_token_is_not_shown(text: str) -> None:
         ("import hvac_that_nobody_has", "ModuleNotFoundError: No module named 'hvac_that_nobody_has'"),
         ("1 / 0", "ZeroDivisionError: division by zero"),
         ("syntax error", "SyntaxError"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
         ("", "AttributeError"),
     ],
 )
@@ -128,6 +137,17 @@ def test_what_it_makes_must_be_a_source(install: Install) -> None:
     said = refused(f"sound:{SECRET}")
     assert "gives no source for this text: ValueError: cannot read [redacted]" in said
     assert refused("sound:nothing").startswith("sound: wants a path")
+    assert "gives no source for this text: SystemExit: 2" in refused("sound:exit")
+
+
+def test_a_plugins_own_error_does_not_show_its_text_either(install: Install) -> None:
+    install("animus-sound", "sound = sound_plugin:SoundTokenSource")
+    with pytest.raises(ConfigurationError) as caught:
+        as_token_source("sound:s3cret-talkative")
+    assert str(caught.value) == "sound: no [redacted]. Not [redacted]"
+    shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value.args)
+    assert "s3cret-talkative" not in shown.replace('as_token_source("sound:s3cret-talkative")', "")
+    assert "ConcealedError" in shown
 
 
 def test_two_packages_with_one_name_are_both_named(install: Install) -> None:

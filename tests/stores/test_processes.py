@@ -255,6 +255,19 @@ def test_a_child_that_was_forked_in_c_keeps_the_lock_of_its_killed_parent_until_
     assert len(provider.requests) == 2
 
 
+@pytest.mark.parametrize("fork", [pytest.param(plain_fork, id="os.fork"), pytest.param(fork_in_c, id="fork in C")])
+def test_a_child_forked_while_its_parent_fetches_takes_what_the_parent_gets(
+    provider: Provider, make_store: MakeStore, held: Held, fork: Callable[[], int]
+) -> None:
+    with managing(provider, make_store) as manager:
+        fetching = Caller(manager.token)
+        assert held.came.wait(20)
+        child = Child(lambda: manager.token().value, fork)
+        held.go_on.set()
+        assert child.result() == fetching.finish().value
+    assert len(provider.requests) == 1
+
+
 def test_a_waiter_leaves_by_its_own_deadline(provider: Provider, make_store: MakeStore, held: Held) -> None:
     with managing(provider, make_store) as holder, managing(provider, make_store) as waiter:
         fetching = Caller(holder.token)
