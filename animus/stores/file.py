@@ -99,7 +99,7 @@ class FileTokenStore:
     def delete(self, key: str) -> None:
         """Forget what is under ``key``, a failure too."""
         self._folder.delete(_name(key, "json"))
-        self.delete_failure(key)
+        self._folder.delete(_name(key, "failed"))
 
     def load_failure(self, key: str) -> str | None:
         """Give what was saved last under ``key``, or None if its time is over, or not to be made out.
@@ -125,10 +125,6 @@ class FileTokenStore:
         """
         now = self._clock.time()
         self._folder.write(_name(key, "failed"), json.dumps([now, now + seconds, text]).encode())
-
-    def delete_failure(self, key: str) -> None:
-        """Forget the failure under ``key``."""
-        self._folder.delete(_name(key, "failed"))
 
     def _sweep(self, newest: str) -> None:
         """Take out what nobody will ever read; once, since it means a look at all files."""

@@ -20,8 +20,9 @@ class KeyringTokenStore:
     looked for and not before: finding a keyring can take seconds, and the desktop may ask its user. A machine without a keyring
     costs one warning; the client fetches for itself.
 
-    Keyrings know no locks: those are files without content in the folder of :class:`~animus.FileTokenStore`, where a failure of the
-    source is noted for a second, too. Windows keeps at most 1,280 characters; a longer token is not kept there, which costs one warning.
+    Keyrings know no locks: those are files without content in the folder of :class:`~animus.FileTokenStore`. Windows keeps at most
+    1,280 characters; a longer token is not kept there, which costs one warning, too. A failure of the source is not put into a
+    keyring: each process finds out for itself.
 
     Threads, processes: any, as far as the keyring allows it. Fork: works in the child, as far as the keyring does.
     Pickling: the name of the service travels.
@@ -38,7 +39,7 @@ class KeyringTokenStore:
         require("keyring", extra="keyring", store="keyring")
         self.service: str = _check.text("service", service)
         self._clock = clock
-        self._files = FileTokenStore(clock=clock)
+        self._locks = FileTokenStore(clock=clock)
 
     def load(self, key: str) -> StoredToken | None:
         """Give what was saved last under ``key``, or None.
@@ -70,29 +71,11 @@ class KeyringTokenStore:
         keyring.set_password(self.service, key, stored.to_json())
 
     def delete(self, key: str) -> None:
-        """Forget what is under ``key``, a failure too.
+        """Forget what is under ``key``.
 
         Raises:
             Exception: whatever the keyring raises.
         """
-        try:
-            self._delete_token(key)
-        finally:  # each whatever is wrong with the other
-            self._files.delete_failure(key)
-
-    def lock(self, key: str, timeout: float) -> AbstractContextManager[None]:
-        """Hold the lock of ``key`` among all processes of this machine; see :meth:`animus.FileTokenStore.lock`."""
-        return self._files.lock(key, timeout)
-
-    def load_failure(self, key: str) -> str | None:
-        """Give what was saved last under ``key``; see :meth:`animus.FileTokenStore.load_failure`."""
-        return self._files.load_failure(key)
-
-    def save_failure(self, key: str, text: str, seconds: float) -> None:
-        """Keep ``text`` under ``key`` for so many seconds, in a file: it is nothing to ask the desktop's user for."""
-        self._files.save_failure(key, text, seconds)
-
-    def _delete_token(self, key: str) -> None:
         with _fork.importing:
             import keyring
 
@@ -103,6 +86,10 @@ class KeyringTokenStore:
         except keyring.errors.PasswordDeleteError:
             if keyring.get_password(self.service, key) is not None:  # not somebody else who was quicker
                 raise
+
+    def lock(self, key: str, timeout: float) -> AbstractContextManager[None]:
+        """Hold the lock of ``key`` among all processes of this machine; see :meth:`animus.FileTokenStore.lock`."""
+        return self._locks.lock(key, timeout)
 
     def __repr__(self) -> str:
         return f"<KeyringTokenStore {self.service!r}>"

@@ -7,7 +7,6 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import keyring
@@ -78,29 +77,6 @@ def test_a_keyring_that_does_not_delete_is_an_error(ring: InMemory, monkeypatch:
     monkeypatch.setattr(ring, "delete_password", locked)
     with pytest.raises(keyring.errors.PasswordDeleteError):
         store.delete(KEY)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the cache folder is elsewhere")
-def test_a_folder_that_cannot_be_used_keeps_no_token_in_the_keyring(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    store = KeyringTokenStore()
-    store.save(KEY, StoredToken("t"))
-    store._files.folder.parent.mkdir(parents=True)
-    store._files.folder.touch()
-    with pytest.raises(OSError, match="no folder"):
-        store.delete(KEY)
-    assert store.load(KEY) is None
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the cache folder is elsewhere")
-def test_a_keyring_that_cannot_be_used_keeps_no_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    store = KeyringTokenStore()
-    store.save_failure(KEY, "a text", 60)
-    keyring.set_keyring(keyring.backends.fail.Keyring())
-    with pytest.raises(keyring.errors.NoKeyringError):
-        store.delete(KEY)
-    assert store.load_failure(KEY) is None
 
 
 def test_a_machine_without_a_keyring_is_said_once_and_done_without(caplog: pytest.LogCaptureFixture) -> None:
