@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
 from animus import _check, _fork
@@ -287,7 +287,7 @@ class Conversation:
             pass
         return exchange.reply()
 
-    def stream(self, text: object, **options: Any) -> Iterator[Event]:
+    def stream(self, text: object, **options: Any) -> Generator[Event, None, None]:
         """Give the same exchange as an iterator of its events, in the thread that iterates.
 
         The exchange begins with the first step. Closing the iterator, or leaving its loop, cuts the exchange.
@@ -298,7 +298,7 @@ class Conversation:
         self._plan(text, options)  # what is wrong with the arguments is said here, not at the first step
         return self._streamed(text, options)
 
-    def _streamed(self, text: object, options: Mapping[str, Any]) -> Iterator[Event]:
+    def _streamed(self, text: object, options: Mapping[str, Any]) -> Generator[Event, None, None]:
         yield from self._run(self._begin(text, options))
 
     def submit(self, text: object, **options: Any) -> Future[Reply]:
