@@ -8,9 +8,10 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any
@@ -55,9 +56,8 @@ def run(make_application: Callable[[], Any]) -> None:
     parser = argparse.ArgumentParser(description="Serve the chat page on this machine.")
     parser.add_argument("--port", type=int, default=8000, help="where to listen; 0 takes a free one")
     port = parser.parse_args().port
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, which leaves nothing behind
     with _platform() as word, make_server("127.0.0.1", port, make_application(), _Server, _QuietHandler) as server:
         print(f"http://127.0.0.1:{server.server_port}/  {word} Ctrl-C ends it.", flush=True)
-        try:
+        with suppress(KeyboardInterrupt):
             server.serve_forever()
-        except KeyboardInterrupt:
-            print()

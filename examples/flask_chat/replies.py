@@ -12,7 +12,15 @@ from contextlib import closing
 from typing import Any, NamedTuple
 
 from animus import AnimusClient, AnimusError, ApiConnectionError, ApiTimeoutError, Conversation, RateLimitError
-from animus.events import Event
+from animus.events import (
+    Event,
+    ImageGenerationComplete,
+    ImageGenerationError,
+    ImageGenerationStart,
+    MessageComplete,
+    MessageStart,
+    MessageTokens,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -102,13 +110,15 @@ def reply_events(conversation: Conversation, question: Question, save: Callable[
     Args:
         save: Takes the new messages, once, before the last event.
     """
-    history, images, ending = conversation.history, {}, ("done", {})
+    history = conversation.history
+    images: dict[int, dict[str, str]] = {}
+    ending: tuple[str, dict[str, str]] = ("done", {})
     known = len(history)
     options: dict[str, Any] = {"auto_turn": _TURNS, "check_image_generation": True} if question.in_turns else {"stream": True}
     try:
         with closing(conversation.stream(question.text, pace=False, **options)) as events:
             for event in events:
-                if event.name == "image_generation_complete":  # its note is in the history already
+                if isinstance(event, ImageGenerationComplete):  # its note is in the history already
                     images[len(history) - 1] = {"url": event.image_url, "prompt": event.prompt}
                 told = _told(event)
                 if told is not None:
@@ -124,18 +134,18 @@ def reply_events(conversation: Conversation, question: Question, save: Callable[
 
 def _told(event: Event) -> tuple[str, dict[str, Any]] | None:
     """Give name and data of what the page is told about an event, if it is to know of it."""
-    match event.name:
-        case "message_start" if event.message_type == "regular":
+    match event:
+        case MessageStart(message_type="regular"):
             return "start", {}
-        case "message_tokens":
+        case MessageTokens():
             return "tokens", {"text": event.content}
-        case "message_complete":
+        case MessageComplete():
             return "message", {"text": event.content, "turn": event.turn_index or 0, "turns": event.total_turns or 1}
-        case "image_generation_start":
+        case ImageGenerationStart():
             return "drawing", {"prompt": event.prompt}
-        case "image_generation_complete":
+        case ImageGenerationComplete():
             return "image", {"url": event.image_url, "prompt": event.prompt}
-        case "image_generation_error":
+        case ImageGenerationError():
             return "no_image", {}
     return None
 

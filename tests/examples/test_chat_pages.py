@@ -41,11 +41,18 @@ class Site(NamedTuple):
     origin: str
     database: Path
 
+    def _table(self, name: str) -> str:
+        return f"chat_{name}" if self.name == "django_chat" else name
+
     def count(self, table: str) -> int:
-        tables = {"conversation": "chat_conversation", "entry": "chat_entry"} if self.name == "django_chat" else {}
         with contextlib.closing(sqlite3.connect(self.database)) as connection:
-            count: int = connection.execute(f"SELECT COUNT(*) FROM {tables.get(table, table)}").fetchone()[0]
+            count: int = connection.execute(f"SELECT COUNT(*) FROM {self._table(table)}").fetchone()[0]
         return count
+
+    def forget_everything(self) -> None:
+        with contextlib.closing(sqlite3.connect(self.database)) as connection, connection:
+            for table in ("entry", "conversation"):
+                connection.execute(f"DELETE FROM {self._table(table)}")
 
 
 @pytest.fixture(scope="module", params=SITES)
@@ -178,6 +185,15 @@ def test_logging_out_while_an_answer_comes_leaves_nothing_behind(site: Site, hal
         halting_model.go_on.set()
         assert list(events)[-1] == ("done", {})
     assert (site.count("conversation"), site.count("entry")) == before
+
+
+def test_a_session_whose_conversation_was_deleted_may_log_in_again(site: Site) -> None:
+    with Visitor(site.origin, "ada") as ada:
+        site.forget_everything()
+        assert ada.get("/messages").status_code == 401
+        assert ada.get("/").url.startswith(f"{site.origin}/login")
+        assert ada.log_in("ada").url == f"{site.origin}/"
+        assert ada.messages() == []
 
 
 def test_wrong_names_and_passwords_are_told_apart_by_nobody(site: Site) -> None:
@@ -320,7 +336,7 @@ def test_scripts_put_no_text_in_as_html() -> None:
 @pytest.mark.parametrize("name", SITES)
 def test_one_command_runs_it_against_the_emulator(name: str, tmp_path: Path) -> None:
     command = [sys.executable, str(EXAMPLES / name / "run.py"), "--port", "0"]
-    environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(_ROOT), "TMPDIR": str(tmp_path)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=environment) as process:
         try:
             assert process.stdout is not None
@@ -333,7 +349,8 @@ def test_one_command_runs_it_against_the_emulator(name: str, tmp_path: Path) -> 
                 assert visitor.token().status_code == 200
         finally:
             process.terminate()
-    assert list(tmp_path.iterdir()) == []
+    assert process.returncode == 0
+    assert list(tmp_path.iterdir()) == []  # no database either
 
 
 def test_the_migrations_are_those_of_the_models(tmp_path: Path) -> None:

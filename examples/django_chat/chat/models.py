@@ -16,7 +16,7 @@ class Conversation(models.Model):
 
     def entries(self) -> list[dict[str, Any]]:
         """Give all entries, oldest first."""
-        return list(self.entry_set.order_by("pk").values_list("body", flat=True))
+        return list(Entry.objects.filter(conversation=self).order_by("pk").values_list("body", flat=True))
 
     def add(self, entries: list[dict[str, Any]]) -> None:
         """Append entries; after the conversation's end, do nothing: the user has logged out while an answer came."""

@@ -6,7 +6,7 @@ import functools
 import os
 from collections.abc import Callable
 
-from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 
 from animus import AnimusClient
 from animus.server import TokenIssuer
@@ -27,7 +27,7 @@ def issuer() -> TokenIssuer:
 
 
 @functools.cache
-def token_view() -> Callable[..., HttpResponse]:
+def token_view() -> Callable[..., HttpResponseBase]:
     """Give the view of the token endpoint: for who is logged in, and pages of the listed origins."""
     origins = os.environ.get("CHAT_ORIGINS", "").split()
     return AnimusTokenView.as_view(issuer=issuer(), authenticate=lambda request: request.user, origins=origins)

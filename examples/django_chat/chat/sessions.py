@@ -36,6 +36,7 @@ def _begin(request: HttpRequest, user: Any, **signal: Any) -> None:
 
 
 def _end(request: HttpRequest, user: Any, **signal: Any) -> None:
-    Conversation.objects.filter(pk=request.session.get(_KEY)).delete()
+    if _KEY in request.session:
+        Conversation.objects.filter(pk=request.session[_KEY]).delete()
     if user is not None:
         services.issuer().clear(user)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
@@ -20,6 +21,9 @@ from chat.sessions import conversation_of
 @login_required
 def index(request: HttpRequest) -> HttpResponse:
     """Show the page."""
+    if conversation_of(request) is None:  # somebody deleted it; a login makes a new one
+        logout(request)
+        return redirect("login")
     return render(request, "chat/chat.html", {"longest_text": LONGEST_TEXT})
 
 
@@ -53,7 +57,7 @@ def chat(request: HttpRequest) -> HttpResponseBase:
 
 
 @csrf_exempt  # it looks at the origin itself
-def hand_out_token(request: HttpRequest) -> HttpResponse:
+def hand_out_token(request: HttpRequest) -> HttpResponseBase:
     """Hand out a token for who is logged in."""
     return services.token_view()(request)
 
