@@ -1,4 +1,4 @@
-"""Real servers for WSGI applications: waitress in this process, gunicorn in one of its own."""
+"""Real servers for WSGI applications: waitress in this process, waitress and gunicorn in processes of their own."""
 
 from __future__ import annotations
 
@@ -64,6 +64,22 @@ def gunicorn_serving(application: str, environment: Mapping[str, str], *options:
         assert process.stdout is not None
         try:
             yield _origin(process, workers)
+        finally:
+            _end(process)
+
+
+@contextlib.contextmanager
+def waitress_process(factory: str, environment: Mapping[str, str], folder: Path, *, threads: int = 8) -> Iterator[str]:
+    """Serve what ``module:function`` makes in a process of its own, in ``folder``, until the block is left; gives the origin."""
+    command = [sys.executable, "-m", "waitress", "--listen=127.0.0.1:0", f"--threads={threads}", "--call", factory]
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_ROOT), str(folder)]), **environment}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, cwd=folder, env=variables, **pipes) as process:
+        assert process.stdout is not None
+        try:
+            found = re.search(r"Serving on (http://127\.0\.0\.1:\d+)", process.stdout.readline())
+            assert found is not None
+            yield found[1]
         finally:
             _end(process)
 

@@ -19,8 +19,13 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
 
+from animus.server import BearerUsers
+from tests.server.sites.flask_site import SECRETS
+
 TOKEN_PATH = "/api/get-animus-token"
 HOSTS = ["127.0.0.1", "localhost", "testserver"]
+
+_services = BearerUsers(SECRETS)
 
 
 def configure(**further: Any) -> None:
@@ -62,6 +67,10 @@ def _remove(folder: Path, owner: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def authenticate(request: HttpRequest) -> Any:
+    return request.user if request.user.is_authenticated else _services(request)
+
+
 @csrf_exempt
 def log_in(request: HttpRequest) -> HttpResponse:
     login(request, get_user_model().objects.get(username=request.POST["user"]))
@@ -73,7 +82,7 @@ urlpatterns = [path("login", log_in), path("api/", include("animus.server.django
 
 def from_environment() -> Any:
     """Give the site for a server in a process of its own."""
-    configure(ANIMUS_TOKEN={"CACHE": "organisation", "LIMIT": None})
+    configure(ANIMUS_TOKEN={"CACHE": "organisation", "LIMIT": None, "AUTHENTICATE": f"{__name__}:authenticate"})
     from django.core.wsgi import get_wsgi_application
 
     return get_wsgi_application()
