@@ -42,6 +42,12 @@ const passing = document.getAnimations().filter((animation) => animation.effect.
 Promise.allSettled(passing.map((animation) => animation.finished)).then(arguments[arguments.length - 1]);
 """
 
+_SCROLL_UP = """
+const list = document.querySelector("#messages"), done = arguments[arguments.length - 1];
+list.addEventListener("scroll", () => requestAnimationFrame(() => done()), {once: true});
+list.scrollTop = 0;
+"""
+
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
@@ -218,6 +224,27 @@ def test_stopping_and_failures(site: str, page: Page, emulator: Emulator, haltin
         page.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})  # as if the session had ended meanwhile
         page.say("Anybody there?")
         page.one("[name=password]")
+
+
+def test_who_reads_further_up_is_left_alone(site: str, page: Page, emulator: Emulator, halting_model: HaltingModel, tmp_path: Path) -> None:
+    emulator.script([{"chunks": ["A line.\n"] * 60}])
+    to_the_end = "const list = document.querySelector('#messages'); return list.scrollHeight - list.scrollTop - list.clientHeight"
+    with serving(site, environment_of(emulator, tmp_path)) as origin:
+        page.log_in(origin)
+        page.say("Tell me a lot")
+        page.wait_for_the_end()
+        page.until(lambda: page.driver.execute_script(to_the_end) <= 1, "the end is not in view")
+        page.say("Tell me about tides")
+        page.until(lambda: page.texts(".bubble.streaming") == [BEFORE], "no part of the answer is shown")
+        page.until(lambda: page.driver.execute_script(to_the_end) <= 1, "the end is not in view")
+        page.driver.execute_async_script(_SCROLL_UP)
+        halting_model.go_on.set()
+        page.wait_for_the_end()
+        assert page.driver.execute_script("return document.querySelector('#messages').scrollTop") == 0
+        emulator.upstream = None
+        page.say("Hello")
+        page.wait_for_the_end()
+        page.until(lambda: page.driver.execute_script(to_the_end) <= 1, "what was said just now is not in view")
 
 
 def test_a_page_of_another_origin_gets_a_token_only_if_it_is_listed(site: str, page: Page, emulator: Emulator, tmp_path: Path) -> None:

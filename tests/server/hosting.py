@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -59,9 +60,11 @@ def gunicorn_serving(application: str, environment: Mapping[str, str], *options:
     """Serve ``module:name`` in processes of their own until the block is left; gives the origin."""
     given = ["--bind=127.0.0.1:0", f"--workers={workers}", f"--threads={threads}", "--graceful-timeout=2", *options, application]
     command = [sys.executable, "-m", "gunicorn", *given]
-    variables = {**os.environ, "PYTHONPATH": str(_ROOT), **environment}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=variables) as process:
-        assert process.stdout is not None
+    with contextlib.ExitStack() as stack:
+        runtime = stack.enter_context(tempfile.TemporaryDirectory(prefix="gunicorn-"))  # its control socket is in $HOME otherwise
+        variables = {**os.environ, "PYTHONPATH": str(_ROOT), "XDG_RUNTIME_DIR": runtime, **environment}
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        process = stack.enter_context(subprocess.Popen(command, env=variables, **pipes))
         try:
             yield _origin(process, workers)
         finally:

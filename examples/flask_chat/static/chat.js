@@ -16,11 +16,24 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 // ---- showing ----
 
-function show(element) {
+let following = true; // whether the newest is in view, and is to stay there; whoever scrolls up reads on in peace
+let lastTop = 0;
+
+function follow() {
+  if (following) messages.scrollTop = messages.scrollHeight;
+}
+
+messages.addEventListener("scroll", () => {
   const atEnd = messages.scrollHeight - messages.scrollTop - messages.clientHeight < 80;
+  following = atEnd || (following && messages.scrollTop >= lastTop);
+  lastTop = messages.scrollTop;
+});
+new ResizeObserver(follow).observe(messages);
+
+function show(element) {
   welcome.hidden = true;
   messages.append(element);
-  if (atEnd) messages.scrollTop = messages.scrollHeight;
+  follow();
   return element;
 }
 
@@ -47,7 +60,7 @@ function picture({ url, prompt }) {
     const image = document.createElement("img");
     image.alt = prompt;
     image.src = url;
-    image.addEventListener("load", () => { messages.scrollTop = messages.scrollHeight; });
+    image.addEventListener("load", follow);
     figure.append(image);
   }
   figure.append(caption);
@@ -88,7 +101,7 @@ class Answer {
       this.#replace(bubble("assistant streaming", ""));
     }
     this.#pending.append(text); // as a text node
-    messages.scrollTop = messages.scrollHeight;
+    follow();
   }
 
   async on_message({ text, turn, turns }) {
@@ -168,6 +181,7 @@ let running = null; // what stops the answer that is on its way
 async function ask(text, mode) {
   running = new AbortController();
   setBusy(true);
+  following = true;
   show(bubble("user", text));
   const answer = new Answer();
   try {
@@ -204,7 +218,6 @@ async function load() {
   const entries = await response.json();
   for (const { role, text, image } of entries) show(image ? picture(image) : bubble(role, text));
   welcome.hidden = entries.length > 0;
-  messages.scrollTop = messages.scrollHeight;
 }
 
 // The way of a script that talks to the platform itself, such as the JavaScript SDK: a short-lived token, of this user alone.
