@@ -224,6 +224,15 @@ def test_what_changes_something_wants_the_pages_own_token(site: Site) -> None:
         assert ada.messages() == []
 
 
+def test_a_proxy_that_has_the_tls_is_believed(site: Site) -> None:
+    origin = site.origin.replace("http:", "https:")
+    forwarded = {"X-Forwarded-Proto": "https", "Origin": origin}
+    with Visitor(site.origin, "ada") as ada:
+        assert ada.post("/chat", json={"text": "Hello", "mode": "stream"}, headers=forwarded).status_code == 200
+        assert ada.token(headers=forwarded).status_code == 200
+        assert ada.post("/logout", headers=forwarded, allow_redirects=False).headers["Location"] == "/login"
+
+
 def test_nothing_is_changed_by_a_get(site: Site) -> None:
     with Visitor(site.origin, "ada") as ada:
         assert [ada.get(path).status_code for path in ("/logout", "/chat", "/api/get-animus-token")] == [405] * 3
