@@ -196,6 +196,17 @@ def test_a_session_whose_conversation_was_deleted_may_log_in_again(site: Site) -
         assert ada.messages() == []
 
 
+def test_a_cookie_from_before_the_login_is_nobodys(site: Site) -> None:
+    with Visitor(site.origin) as visitor:
+        visitor.csrf()
+        planted = visitor.browser.cookies.copy()
+        assert planted
+        assert visitor.log_in("ada").url == f"{site.origin}/"
+        assert visitor.get("/messages").status_code == 200
+        visitor.browser.cookies = planted
+        assert visitor.get("/messages").status_code == 401
+
+
 def test_wrong_names_and_passwords_are_told_apart_by_nobody(site: Site) -> None:
     with Visitor(site.origin) as visitor:
         for user, password in (("ada", "stars"), ("nobody", "tides"), ("", "")):
