@@ -5,10 +5,12 @@ object of the package that has either registers here; the child gives each of th
 else. Hosts that fork in C, past Python's hooks (uWSGI), are caught by :func:`check_pid`, which costs one getpid; each
 request begins with it.
 
-Parts of the package that not everybody needs are imported when they are first used, ``with importing:``. A child that is
-forked while another thread imports has half a module, and a lock on it that nobody will ever open: the fork waits until
-the module is there. A file that locks are held on is opened and noted under it, too: a copy that a child does not know of
-would keep the lock of a parent that is killed. So is a program started: the parent waits for the end of a pipe that a child must not keep.
+Some things a child must not see half done. They are done ``with forks_wait:``, and no thread forks meanwhile:
+
+* A part of the package that not everybody needs is imported when it is first used. A child that is forked in the middle has half a
+  module, and a lock on it that nobody will ever open.
+* A file that locks are held on is opened and noted. A copy that a child does not know of would keep the lock of a parent that is killed.
+* A program is started. The parent waits for the end of a pipe that a child must not keep.
 """
 
 from __future__ import annotations
@@ -34,11 +36,9 @@ _pid = os.getpid()
 _turns: dict[int, threading.RLock] = {}
 
 
-# held while a part of the package is imported late, a file is opened that a child must close, or a program is started; nothing else
-# belongs under it
-importing = threading.RLock()
-# more than any import takes; should one hang, the fork goes on as it would have without this
-_LONGEST_IMPORT = 10.0
+forks_wait = threading.RLock()
+# seconds, more than any import takes; should one hang, the fork goes on as it would have without this
+_LONGEST_WAIT = 10.0
 
 
 def register(thing: Resettable) -> None:
@@ -65,9 +65,9 @@ def check_pid() -> None:
 
 
 def _reset() -> None:
-    global _lock, _pid, importing
+    global _lock, _pid, forks_wait
     _lock = threading.Lock()
-    importing = threading.RLock()
+    forks_wait = threading.RLock()
     failed: Exception | None = None
     for thing in list(_registered):
         try:
@@ -79,14 +79,14 @@ def _reset() -> None:
         raise failed
 
 
-def _await_imports() -> None:
-    importing.acquire(timeout=_LONGEST_IMPORT)
+def _fork_begins() -> None:
+    forks_wait.acquire(timeout=_LONGEST_WAIT)
 
 
-def _let_import() -> None:
+def _fork_is_over() -> None:
     with contextlib.suppress(RuntimeError):  # another thread has it: the wait was given up
-        importing.release()
+        forks_wait.release()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
-    os.register_at_fork(before=_await_imports, after_in_parent=_let_import, after_in_child=_reset)
+    os.register_at_fork(before=_fork_begins, after_in_parent=_fork_is_over, after_in_child=_reset)

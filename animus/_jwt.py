@@ -114,7 +114,7 @@ def verified_claims(
 def _check_signature(token: str, keys: Sequence[Key], algorithm: str) -> None:
     if not keys:
         raise NotTrusted("key", f"there is no key for it: none with its kid fits {algorithm}")
-    with _fork.importing:
+    with _fork.forks_wait:
         from jose import jwk, jws
 
     for key in keys:
@@ -129,7 +129,7 @@ def _check_signature(token: str, keys: Sequence[Key], algorithm: str) -> None:
 
 def _header(token: str) -> dict[str, Any]:
     peek_claims(token)
-    with _fork.importing:
+    with _fork.forks_wait:
         from jose import jwt
 
     return dict(jwt.get_unverified_header(token))

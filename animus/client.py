@@ -132,7 +132,7 @@ class AnimusClient:
         self._waits = OpenWaits()
 
     def _new_verifier(self, verification: TokenVerification) -> TokenVerifier:
-        with _fork.importing:
+        with _fork.forks_wait:
             from animus.refresh.verifier import TokenVerifier
 
         return TokenVerifier(verification, clock=self._clock, allow_insecure_http=self._allow_insecure_http)
@@ -160,7 +160,7 @@ class AnimusClient:
         )
 
     def _new_conversation(self, config: ChatConfig | None) -> Conversation:
-        with _fork.importing:
+        with _fork.forks_wait:
             from animus.conversation.chat import Conversation
             from animus.conversation.history import ChatHistory
             from animus.conversation.room import Room
@@ -182,7 +182,7 @@ class AnimusClient:
 
     def _new_media(self) -> Media:
         """Questions about images, and what is in images and videos."""
-        with _fork.importing:
+        with _fork.forks_wait:
             from animus.resources.media import Media
 
         return Media(self._session, self._vision_config, self._waits)
@@ -259,7 +259,7 @@ class AnimusClient:
             ResponseDecodeError: there is no image URL in the answer.
             ApiError, ApiConnectionError, AuthenticationError: the call failed.
         """
-        with _fork.importing:
+        with _fork.forks_wait:
             from animus.conversation.imaging import make_image
             from animus.resources.images import checked_prompt
 
@@ -428,14 +428,14 @@ class AnimusClient:
 
 def _load_payloads() -> None:
     """Have the payloads of events there before the first is told."""
-    with _fork.importing:
+    with _fork.forks_wait:
         import animus.events  # noqa: F401
 
 
 def _read_configs(chat: object, vision: object) -> tuple[ChatConfig | None, VisionConfig | None]:
     if chat is None and vision is None:
         return None, None
-    with _fork.importing:
+    with _fork.forks_wait:
         from animus.config import ChatConfig, VisionConfig
 
     return None if chat is None else ChatConfig.make(chat, "chat"), None if vision is None else VisionConfig.make(vision, "vision")

@@ -105,7 +105,7 @@ _SELDOM = {"difflib"}  # for the text of an error about a name
 def _late_imports(node: ast.AST, *, late: bool = False) -> Iterator[str]:
     """Give what functions import for themselves and a fork does not wait for."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.With) and any(ast.unparse(item) == "_fork.importing" for item in child.items):
+        if isinstance(child, ast.With) and any(ast.unparse(item) == "_fork.forks_wait" for item in child.items):
             continue
         if late and isinstance(child, (ast.Import, ast.ImportFrom)):
             yield child.module or "" if isinstance(child, ast.ImportFrom) else child.names[0].name
@@ -216,12 +216,12 @@ def test_a_child_finds_every_lock_free(tmp_path: Path, fork: Fork) -> None:
 def test_a_child_can_import_what_it_has_not_yet(fork: Fork) -> None:
     def work() -> bool:
         _fork.check_pid()
-        return _is_free(_fork.importing)
+        return _is_free(_fork.forks_wait)
 
     if fork is plain_fork:  # which waits for imports under way
         return_of = Child(work, fork).result()
     else:
-        let_go = _held_in_another_thread([_fork.importing])
+        let_go = _held_in_another_thread([_fork.forks_wait])
         try:
             return_of = Child(work, fork).result()
         finally:
@@ -233,7 +233,7 @@ def test_a_fork_waits_until_a_module_is_whole() -> None:
     state, begun = {"imported": False}, threading.Event()
 
     def load() -> None:
-        with _fork.importing:
+        with _fork.forks_wait:
             begun.set()
             threading.Event().wait(0.05)
             state["imported"] = True
@@ -248,9 +248,9 @@ def test_a_fork_waits_until_a_module_is_whole() -> None:
 
 
 def test_a_fork_in_the_middle_of_an_import_of_its_own_thread_goes_on() -> None:
-    with _fork.importing:
-        assert Child(lambda: _is_free(_fork.importing), plain_fork).result() is True
-    assert _is_free(_fork.importing)
+    with _fork.forks_wait:
+        assert Child(lambda: _is_free(_fork.forks_wait), plain_fork).result() is True
+    assert _is_free(_fork.forks_wait)
 
 
 def _is_free(lock: Any) -> bool:

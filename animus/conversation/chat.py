@@ -96,7 +96,7 @@ class Conversation:
     def on(self, name: str, receiver: Receiver) -> Subscription: ...
     def on(self, name: str, receiver: Receiver | None = None) -> Any:
         """Listen to events of this conversation alone; see :meth:`animus.events.Emitter.on`."""
-        with _fork.importing:
+        with _fork.forks_wait:
             import animus.events  # noqa: F401  # so that the first event finds its payload there
 
         return self._room.emitter.on(name) if receiver is None else self._room.emitter.on(name, receiver)
@@ -241,7 +241,7 @@ class Conversation:
             ToolError: a limit was reached; ``.partial`` has all that was gathered.
             AnimusError: what :meth:`completions` raises.
         """
-        with _fork.importing:
+        with _fork.forks_wait:
             from animus.tools.loop import run_tools
 
         toolbox = toolbox_of(tools)
@@ -307,7 +307,7 @@ class Conversation:
         The arguments are checked, earlier exchanges cut, and ``message_start`` emitted before this returns. A running
         exchange can be cut by :meth:`cancel_pending_turns`; the interpreter's exit does not wait for it.
         """
-        with _fork.importing:
+        with _fork.forks_wait:
             from concurrent.futures import Future
 
         future: Future[Reply] = Future()
@@ -332,7 +332,7 @@ class Conversation:
 
     def _plan(self, text: object, options: Mapping[str, Any]) -> Plan:
         _fork.check_pid()
-        with _fork.importing:
+        with _fork.forks_wait:
             from animus.conversation.plan import Plan
             from animus.tools.limits import ToolLimits
 
@@ -358,7 +358,7 @@ class Conversation:
         )
 
     def _begin(self, text: object, options: Mapping[str, Any]) -> Exchange:
-        with _fork.importing:
+        with _fork.forks_wait:
             from animus.conversation.exchange import Exchange
 
         plan = self._plan(text, options)

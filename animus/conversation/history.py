@@ -77,7 +77,7 @@ class ChatHistory(Sequence[ChatMessage]):
         return f"<ChatHistory of {len(self)} messages, room for {self._size}>"
 
     def _repr_html_(self) -> str:
-        with _fork.importing:
+        with _fork.forks_wait:
             from animus.conversation.display import shown_as_html
 
         return shown_as_html(list(self))
@@ -226,7 +226,7 @@ class ChatHistory(Sequence[ChatMessage]):
         Raises:
             OSError: the file cannot be written; an old one is as it was.
         """
-        with _fork.importing:
+        with _fork.forks_wait:
             from animus._atomic import write_atomically
 
         document = {"format": _FORMAT, "version": _VERSION, "size": self._size, "messages": self.to_list()}

@@ -57,7 +57,7 @@ class OneCall:
     @property
     def _progress(self) -> TextProgress:
         if self._made_progress is None:
-            with _fork.importing:
+            with _fork.forks_wait:
                 from animus.conversation.progress import TextProgress  # and the events, for who listens
 
             self._made_progress = TextProgress(self._ids)
@@ -98,7 +98,7 @@ class OneCall:
     def _start(self) -> None:
         emitter = self._room.emitter
         if emitter.heard["message_start"] and emitter.wants("message_start"):
-            with _fork.importing:
+            with _fork.forks_wait:
                 from animus.events import MessageStart
 
             said = [message.content for message in self._others if message.role == "user" and isinstance(message.content, str)]
@@ -132,7 +132,7 @@ class OneCall:
         if self._question.history:
             self._room.history.add([*self._fresh, answer])
         if heard:
-            with _fork.importing:
+            with _fork.forks_wait:
                 from animus.conversation.progress import message_complete
 
             self._room.say(message_complete(answer, completion, self._ids))
@@ -140,7 +140,7 @@ class OneCall:
     def failed(self, error: Exception) -> None:
         """Tell that there is no answer; the history stays as it was."""
         if self._room.emitter.wants("message_error"):
-            with _fork.importing:
+            with _fork.forks_wait:
                 from animus.events import MessageError
 
             self._room.say(MessageError(error=error, **self._ids))

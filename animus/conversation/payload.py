@@ -71,7 +71,7 @@ def toolbox_of(tools: Any) -> Toolbox | None:
     """
     if tools is None:
         return None
-    with _fork.importing:
+    with _fork.forks_wait:
         from animus.tools.toolbox import Toolbox
 
     return tools if isinstance(tools, Toolbox) else Toolbox(tools)

@@ -244,7 +244,7 @@ class ChatCompletion(Answer, frozen=True, kw_only=True, gc=False):
         parts = [_markdown(choice, alone=len(self.choices) == 1) for choice in self.choices]
         if self.compliance_violations:
             parts.append(f"*Compliance violations: {', '.join(self.compliance_violations)}*")
-        with _fork.importing:
+        with _fork.forks_wait:
             from animus._markdown import without_html
 
         return without_html("\n\n".join(parts)) or "*(no answer)*"
@@ -301,7 +301,7 @@ def _read_chunk(data: bytes | str) -> ChatCompletionChunk:
     value = loads(data.decode("utf-8", "replace") if isinstance(data, bytes) else data)
     if isinstance(value, dict) and value.get("error"):
         return ChatCompletionChunk(error=value["error"])
-    with _fork.importing:
+    with _fork.forks_wait:
         from animus.models.lenient import read  # most answers are what they should be
 
     return read(ChatCompletionChunk, value, mended=False)
@@ -316,7 +316,7 @@ def decode_completion(body: bytes, http: HttpInfo | None = None) -> ChatCompleti
     try:
         completion = _COMPLETION.decode(body)
     except _REFUSED:
-        with _fork.importing:
+        with _fork.forks_wait:
             from animus.models.lenient import read
 
         completion = read(ChatCompletion, loads(body))

@@ -71,7 +71,7 @@ class Asking:
         return token
 
     def _token(self, ends_at: float, force: bool) -> Token:
-        with _fork.importing:  # reading tokens is nothing a client needs before it needs one
+        with _fork.forks_wait:  # reading tokens is nothing a client needs before it needs one
             from animus.sources.ask import ask
 
         request = TokenRequest(force=force, deadline=ends_at, identity=self._identity, clock=self._clock)

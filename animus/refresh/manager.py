@@ -425,7 +425,7 @@ class TokenManager:
     def _tell_refreshed(self, token: Token, *, elapsed: float, background: bool) -> None:
         emitter = self._emitter
         if emitter is not None and emitter.wants("token_refreshed"):
-            with _fork.importing:
+            with _fork.forks_wait:
                 from animus.events import TokenRefreshed
 
             emitter.emit(TokenRefreshed(source=self._name, expires_at=token.expires_at, elapsed=elapsed, background=background))
@@ -433,7 +433,7 @@ class TokenManager:
     def _tell_failed(self, error: AnimusError, *, background: bool) -> None:
         emitter = self._emitter
         if emitter is not None and emitter.wants("token_refresh_failed"):
-            with _fork.importing:
+            with _fork.forks_wait:
                 from animus.events import TokenRefreshFailed
 
             emitter.emit(TokenRefreshFailed(source=self._name, error=copy_of(error), background=background))
@@ -441,7 +441,7 @@ class TokenManager:
     def _tell_cleared(self, reason: str) -> None:
         emitter = self._emitter
         if emitter is not None and emitter.wants("token_cleared"):
-            with _fork.importing:
+            with _fork.forks_wait:
                 from animus.events import TokenCleared
 
             emitter.emit(TokenCleared(source=self._name, reason=reason))
@@ -474,7 +474,7 @@ def _shelf_for(source: TokenSource, store: TokenStore | None, identity: str | No
         )
     if getattr(source, "local", False):
         return None
-    with _fork.importing:  # most clients share no tokens
+    with _fork.forks_wait:  # most clients share no tokens
         from animus.refresh.shelf import Shelf
         from animus.stores.protocol import store_key
 

@@ -29,7 +29,7 @@ def ask_again(ask: Callable[[], Token], first: TokenSourceError, pause: float, s
     Raises:
         TokenSourceError: the second failure.
     """
-    with _fork.importing:
+    with _fork.forks_wait:
         from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
     pending = [first]

@@ -68,7 +68,7 @@ def complete(
     )
     if not stream:
         return whole_completion(answer)
-    with _fork.importing:
+    with _fork.forks_wait:
         from animus.streaming.stream import ChatStream
 
     if answer.media_type == "application/json" or answer.response.status_code == 204:

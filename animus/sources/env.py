@@ -71,14 +71,14 @@ def default_source(
     """
     url = environ.get(TOKEN_PROVIDER_URL, "").strip()
     if url:
-        with _fork.importing:
+        with _fork.forks_wait:
             from animus.sources.url import UrlTokenSource
 
         return UrlTokenSource(url, allow_insecure_http=allow_insecure_http, clock=clock)
     if environ.get(ACCESS_TOKEN, "").strip():
         return EnvironmentTokenSource(ACCESS_TOKEN)
     if environ.get(API_KEY, "").strip():
-        with _fork.importing:
+        with _fork.forks_wait:
             from animus.sources.apikey import ApiKeyTokenSource
 
         key = EnvironmentVariable(API_KEY)

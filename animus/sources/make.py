@@ -54,12 +54,12 @@ def as_token_source(
 
 def _from_text(text: str, *, allow_insecure_http: bool, clock: Clock) -> TokenSource:
     if text.strip().lower().startswith(("http://", "https://")):
-        with _fork.importing:
+        with _fork.forks_wait:
             from animus.sources.url import UrlTokenSource
 
         return UrlTokenSource(text, allow_insecure_http=allow_insecure_http, clock=clock)
     if ":" in text:
-        with _fork.importing:
+        with _fork.forks_wait:
             from animus.sources.plugins import is_named, source_by_name
 
         if is_named(text):

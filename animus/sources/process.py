@@ -87,7 +87,7 @@ def run(arguments: Sequence[str], *, environment: Mapping[str, str] | None, fold
     """
     ends_at = time.monotonic() + timeout
     # Popen waits for the end of a pipe that a child of this process, forked by another thread just then, would keep open
-    with _fork.importing:
+    with _fork.forks_wait:
         process = subprocess.Popen(
             arguments,
             stdin=subprocess.DEVNULL,

@@ -151,14 +151,14 @@ class FileTokenStore:
                 self._leave(descriptor)
 
     def _take(self, name: str, timeout: float) -> int:
-        with _fork.importing:
+        with _fork.forks_wait:
             from filelock import lock_descriptor
 
         opened: list[int] = []
 
         def attempt() -> bool:
             if not opened:
-                with _fork.importing:  # a child must know what to close: none is forked between the two
+                with _fork.forks_wait:  # a child must know what to close: none is forked between the two
                     opened.append(self._folder.open_to_lock(name))
                     self._descriptors.add(opened[0])
             if not lock_descriptor(opened[0], blocking=False):
@@ -177,7 +177,7 @@ class FileTokenStore:
         return opened[0]
 
     def _leave(self, descriptor: int) -> None:
-        with _fork.importing:
+        with _fork.forks_wait:
             from filelock import unlock_descriptor
 
         try:
@@ -204,7 +204,7 @@ class FileTokenStore:
 
 def _default_folder() -> Path:
     require("platformdirs", extra="file", store="file")
-    with _fork.importing:
+    with _fork.forks_wait:
         from platformdirs import user_cache_path
 
     return user_cache_path("animus", appauthor=False) / "tokens"

@@ -48,7 +48,7 @@ class KeyringTokenStore:
             Exception: whatever the keyring raises.
             ValueError: what is there is damaged.
         """
-        with _fork.importing:
+        with _fork.forks_wait:
             import keyring
 
         text = keyring.get_password(self.service, key)
@@ -65,7 +65,7 @@ class KeyringTokenStore:
         Raises:
             Exception: whatever the keyring raises.
         """
-        with _fork.importing:
+        with _fork.forks_wait:
             import keyring
 
         keyring.set_password(self.service, key, stored.to_json())
@@ -76,7 +76,7 @@ class KeyringTokenStore:
         Raises:
             Exception: whatever the keyring raises.
         """
-        with _fork.importing:
+        with _fork.forks_wait:
             import keyring
 
         if keyring.get_password(self.service, key) is None:

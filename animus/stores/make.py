@@ -40,7 +40,7 @@ def as_token_store(value: object, *, environ: Mapping[str, str] | None = None, c
         return _from_text("token_store", value.strip(), clock)
     if isinstance(value, type):
         raise ConfigurationError(f"token_store is the class {value.__name__}, not an object of it", hint=f"Write {value.__name__}(…)")
-    with _fork.importing:
+    with _fork.forks_wait:
         from animus.stores.protocol import TokenStore
 
     if isinstance(value, TokenStore):
@@ -56,19 +56,19 @@ def _from_text(field: str, text: str, clock: Clock) -> TokenStore | None:
     if kind == "memory" and not colon:
         return None
     if kind == "file" and not (colon and not rest.strip()):
-        with _fork.importing:
+        with _fork.forks_wait:
             from animus.stores.file import FileTokenStore
 
         return FileTokenStore(rest.strip() if colon else None, clock=clock)
     if kind in ("redis", "rediss") and rest.startswith("//"):
-        with _fork.importing:
+        with _fork.forks_wait:
             from animus.stores.redis import RedisTokenStore, checked_redis_url
 
         checked_redis_url(field, text)
         # a URL of the environment is read there by each process: it does not travel with a pickled client
         return RedisTokenStore(url_of_environment if field == TOKEN_STORE else text, clock=clock)
     if kind == "keyring" and not colon:
-        with _fork.importing:
+        with _fork.forks_wait:
             from animus.stores.keyring import KeyringTokenStore
 
         return KeyringTokenStore(clock=clock)

@@ -165,7 +165,7 @@ class RedisTokenStore:
     def _text_at(self, name: str) -> str | None:
         """Give the text under a name; an empty one for a list, a hash or whatever else somebody has put there."""
         _fork.check_pid()
-        with _fork.importing:
+        with _fork.forks_wait:
             from redis.exceptions import ResponseError
 
         def get(redis: Any) -> Any:
@@ -182,7 +182,7 @@ class RedisTokenStore:
     def _run(self, act: Callable[[Any], Any]) -> Any:
         """Do something with the client; leave a Redis that is down alone for a while, and say the same of it all the while."""
         _fork.check_pid()
-        with _fork.importing:
+        with _fork.forks_wait:
             from redis.exceptions import RedisError
 
         outage = self._outage
@@ -205,7 +205,7 @@ class RedisTokenStore:
         return client
 
     def _connected(self) -> Any:
-        with _fork.importing:
+        with _fork.forks_wait:
             from redis import Redis
             from redis.backoff import NoBackoff
             from redis.retry import Retry

@@ -37,7 +37,8 @@ class TokenVerification:
         leeway: Seconds that a token may come before its ``nbf``, for clocks that differ. Its end has no leeway.
 
     Raises:
-        ConfigurationError: one of them is missing, not possible, or does not fit another.
+        ConfigurationError: one of them is not possible, or does not fit another; or there is neither a key nor a URL, or both.
+        TypeError: ``algorithms`` or ``audience`` is left out.
     """
 
     algorithms: tuple[str, ...]

@@ -86,7 +86,7 @@ class ApiAnswer(NamedTuple):
 
     def body_stream(self) -> BodyStream:
         """Give the body of a streamed answer as pieces of bytes."""
-        with _fork.importing:
+        with _fork.forks_wait:
             from animus.http.body import BodyStream
 
         call = self.call

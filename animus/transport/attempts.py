@@ -161,7 +161,7 @@ class Attempts:
     def _announce_start(self, request: requests.PreparedRequest, call: Call) -> float:
         """Tell who listens that an attempt begins; give when."""
         if self._emitter.wants("request_start"):
-            with _fork.importing:
+            with _fork.forks_wait:
                 from animus.events import RequestStart
 
             self._emitter.emit(RequestStart(method=request.method or "", path=_path(request), attempt=call.attempts))
@@ -177,7 +177,7 @@ class Attempts:
     ) -> None:
         if not self._emitter.wants("request_complete"):
             return
-        with _fork.importing:
+        with _fork.forks_wait:
             from animus.events import RequestComplete
 
         if started is not None:
@@ -202,7 +202,7 @@ class Attempts:
             status if outcome.failure is None else outcome.failure.text,
         )
         if self._emitter.wants("request_retry"):
-            with _fork.importing:
+            with _fork.forks_wait:
                 from animus.events import RequestRetry
 
             self._emitter.emit(
@@ -217,7 +217,7 @@ class Attempts:
         self, request: requests.PreparedRequest, call: Call, bearer: BearerAuth | None, first: _Unsuccessful
     ) -> _Outcome:
         """Go on after a first attempt that failed; give how the last one ended."""
-        with _fork.importing:
+        with _fork.forks_wait:
             from tenacity import Retrying, retry_if_result  # the usual call needs no tenacity
 
         pending: list[_Outcome] = [first]
@@ -271,7 +271,7 @@ class Attempts:
         return self._budget.take() and _rewind(request)
 
     def _asked_wait(self, outcome: _Unsuccessful) -> float | None:
-        with _fork.importing:
+        with _fork.forks_wait:
             from animus.http.retry_after import retry_after
 
         return None if outcome.response is None else retry_after(outcome.response.headers, self._clock.time())
@@ -304,7 +304,7 @@ def _put_key(request: requests.PreparedRequest, call: Call) -> None:
 
 def same_token_error(response: requests.Response, now: float, attempts: int, token: str) -> UnauthorizedError:
     """Give the error for a token source that hands out the refused token again."""
-    with _fork.importing:
+    with _fork.forks_wait:
         from animus.http.status import api_error
 
     error = api_error(response, now=now, attempts=attempts, secrets=(token,))
