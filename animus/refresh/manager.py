@@ -7,7 +7,6 @@ import logging
 import random
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from animus import _check, _fork
@@ -24,7 +23,7 @@ from animus.tokens.token import Token
 from animus.tokens.window import Phase, Window
 
 if TYPE_CHECKING:
-    from animus.refresh.shelf import Shelf
+    from animus.refresh.sharing import Sharing
     from animus.refresh.verifier import TokenVerifier
     from animus.sources.protocol import TokenSource
     from animus.stores.protocol import TokenStore
@@ -107,7 +106,6 @@ class TokenManager:
         self._rng = rng or Chance()
         self._name = scrub(str(getattr(source, "name", None) or type(source).__name__))
         self._background = bool(getattr(source, "background", True))
-        self._shelf = _shelf_for(source, store, identity, clock)
         self._closing = threading.Event()
         self._asking = Asking(source, self._name, identity=identity, clock=clock, rng=self._rng, closing=self._closing, repeats=repeats)
         self._flights: SingleFlight[Token] = SingleFlight(
@@ -125,6 +123,7 @@ class TokenManager:
         self._failed: _Failed | None = None
         self._rejected: str | None = None
         self._realtime = Realtime(clock)
+        self._sharing = self._sharing_on(store)
         self._renewals_failed = 0
         self._renew_not_before = float("-inf")
         _fork.register(self)
@@ -135,6 +134,34 @@ class TokenManager:
         if closing:
             self._closing.set()
         self._asking.closing = self._closing
+
+    def _sharing_on(self, store: TokenStore | None) -> Sharing | None:
+        if store is None:
+            return None
+        source, contains_callables = self.source, bool(getattr(self.source, "contains_callables", False))
+        if self.identity is None and contains_callables:
+            raise ConfigurationError(
+                "a token store needs an identity when the token source contains functions",
+                hint='Pass identity="…", a text of its own for each user: nobody else can tell whose token the functions give',
+            )
+        if getattr(source, "local", False):
+            return None
+        with _fork.forks_wait:  # most clients share no tokens
+            from animus.refresh.sharing import Sharing
+            from animus.refresh.shelf import Shelf
+            from animus.stores.protocol import store_key
+
+        return Sharing(
+            Shelf(store, store_key(source.fingerprint, self.identity), self._clock),
+            name=self._name,
+            clock=self._clock,
+            contains_callables=contains_callables,
+            ask=self._ask,
+            check=self._check,
+            wants=self._wants,
+            rejected=lambda: self._rejected,
+            memory=self._memory,
+        )
 
     # ---- what callers use ------------------------------------------------------------------------------
 
@@ -192,8 +219,8 @@ class TokenManager:
             self._failed = self._rejected = None
             self._realtime.clear()
             self._flights.forget()
-        if self._shelf is not None:
-            self._shelf.clear()
+        if self._sharing is not None:
+            self._sharing.clear()
         self._tell_cleared("cleared")
 
     def close(self) -> None:
@@ -238,7 +265,7 @@ class TokenManager:
 
         try:
             # a token that a sibling has put into the store may have come with details that are over by now
-            for _ in range(1 if self._shelf is None else 2):
+            for _ in range(1 if self._sharing is None else 2):
                 self._flights.join(ready, deadline)
                 found = realtime.fresh(context)
                 if found is not None or not realtime.knows(context):
@@ -294,65 +321,29 @@ class TokenManager:
 
     def _fetch(self, flight: Flight[Token]) -> Token:
         """Give a sibling's token, or one that the source gives now."""
-        shelf = self._shelf
-        if shelf is None:
-            return self._ask(flight)
-
-        def look() -> Token | TokenSourceError | None:
-            return self._adopted(shelf, flight) or shelf.failure(self._name)
-
-        token = self._adopted(shelf, flight)
-        if token is not None:
-            return token
-        # half of the time is left for asking, should whoever holds the lock hang
-        held: AbstractContextManager[Token | TokenSourceError | None] = shelf.held((flight.ends_at - self._monotonic()) / 2, look)
-        with held as found:
-            if isinstance(found, TokenSourceError):
-                raise found
-            if found is not None:
-                return found
-            if self._rejected is not None:
-                shelf.discard(self._rejected)  # else a sibling would begin with it
-            token = self._ask(flight)
-            if not flight.forgotten:
-                shelf.put(token)
-            if flight.forgotten:  # cleared meanwhile
-                shelf.clear()
+        if self._sharing is not None:
+            return self._sharing.token(flight)
+        token = self._ask(flight)
+        self._check(token, flight)
         return token
 
     def _ask(self, flight: Flight[Token]) -> Token:
-        try:
-            token = self._asking.fresh_token(flight.ends_at, lambda: self._rejected)
-        except TokenSourceError as error:
-            if self._shelf is not None and not flight.forgotten:
-                self._shelf.tell(error, self._memory(), contains_callables=bool(getattr(self.source, "contains_callables", False)))
-            raise
+        return self._asking.fresh_token(flight.ends_at, lambda: self._rejected)
+
+    def _check(self, token: Token, flight: Flight[Token], source: str | None = None) -> None:
         if self._verifier is not None:
-            self._verifier.check(token, source=self._name, deadline=flight.ends_at)
-        return token
+            self._verifier.check(token, source=source or self._name, deadline=flight.ends_at)
 
     def _memory(self) -> float:
         """Give the seconds that a failure is remembered."""
         return _MEMORY * self._rng.uniform(0.75, 1.25)
 
-    def _trusts(self, token: Token, deadline: float) -> bool:
-        """Tell whether a token from the store may be used."""
-        if self._verifier is None:
-            return True
-        try:
-            self._verifier.check(token, source="token store", deadline=deadline)
-        except TokenSourceError as error:
-            logger.debug("a token in the store is not used: %s", error)
+    def _wants(self, token: Token) -> bool:
+        """Tell whether a sibling's token is better than what is here."""
+        if token.value in (self._rejected, self._held.token.value if self._held else None):
             return False
-        return True
-
-    def _adopted(self, shelf: Shelf, flight: Flight[Token]) -> Token | None:
-        token = shelf.take()
-        if token is None or token.value in (self._rejected, self._held.token.value if self._held else None):
-            return None
         phase = self._phase(_Held(token, self._window(token)))
-        usable = phase is Phase.FRESH or (phase is Phase.RENEW and not self._in_use())
-        return token if usable and self._trusts(token, flight.ends_at) else None
+        return phase is Phase.FRESH or (phase is Phase.RENEW and not self._in_use())
 
     def _window(self, token: Token) -> Window:
         return Window.of(token, wall=self._clock.time(), monotonic=self._monotonic())
@@ -462,20 +453,3 @@ class TokenManager:
             verifier=self._verifier,
         )
         return rebuild, ()
-
-
-def _shelf_for(source: TokenSource, store: TokenStore | None, identity: str | None, clock: Clock) -> Shelf | None:
-    if store is None:
-        return None
-    if identity is None and getattr(source, "contains_callables", False):
-        raise ConfigurationError(
-            "a token store needs an identity when the token source contains functions",
-            hint='Pass identity="…", a text of its own for each user: nobody else can tell whose token the functions give',
-        )
-    if getattr(source, "local", False):
-        return None
-    with _fork.forks_wait:  # most clients share no tokens
-        from animus.refresh.shelf import Shelf
-        from animus.stores.protocol import store_key
-
-    return Shelf(store, store_key(source.fingerprint, identity), clock)

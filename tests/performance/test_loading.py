@@ -35,7 +35,8 @@ _LATER = (
     *("animus.tools", "animus.streaming", "animus.webhooks", "animus.batch", "animus.server", "animus.emulator", "animus.cli"),
     *("animus.events", "animus.conversation.exchange", "animus.conversation.plan", "animus.conversation.reply"),
     *("animus.conversation.imaging", "animus.conversation.display", "animus.conversation.turns", "animus.resources.media"),
-    *("animus.resources.images", "animus.resources.jobs", "animus.refresh.verifier", "animus.refresh.shelf", "animus.stores.protocol"),
+    *("animus.resources.images", "animus.resources.jobs", "animus.refresh.verifier", "animus.refresh.sharing", "animus.refresh.shelf"),
+    *("animus.refresh.sibling", "animus.stores.protocol"),
     *("animus.http.plain", "animus.models.lenient", "animus.models.media", "animus.sources.url", "animus.sources.apikey"),
     *("concurrent.futures", "difflib", "html", "xml"),
 )

@@ -130,6 +130,26 @@ def test_a_failure_from_before_a_logout_is_told_to_nobody(managed: Managed, stor
     assert caller.finish().value == "t1"
 
 
+def test_a_logout_while_the_failure_is_written_leaves_none(managed: Managed, clock: ManualClock) -> None:
+    store = Overtaken(clock=clock)
+    manager = managed(Scripted(DOWN, "t1"), store=store, repeats=False)
+    store.before_a_failure = manager.clear
+    assert manager.token().value == "t1"
+    assert store.overtaken
+
+
+class Overtaken(MemoryTokenStore):
+    """A store in which something else comes before a failure."""
+
+    before_a_failure: Callable[[], None]
+    overtaken = False
+
+    def save_failure(self, key: str, text: str, seconds: float) -> None:
+        self.overtaken = True
+        self.before_a_failure()
+        super().save_failure(key, text, seconds)
+
+
 def test_renewals_share_it_and_go_on_with_the_valid_token(
     managed: Managed, stores: Callable[[], TokenStore], clock: ManualClock, heard: Heard
 ) -> None:

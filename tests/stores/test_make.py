@@ -105,9 +105,9 @@ def test_a_client_takes_it_from_its_argument_or_the_environment(monkeypatch: pyt
         assert isinstance(store, FileTokenStore)
         assert store.folder == tmp_path / "env"
         assert other._manager.store is store
-        assert other._manager._shelf is not None
-        assert client._manager._shelf is not None
-        assert other._manager._shelf.key != client._manager._shelf.key
+        assert other._manager._sharing.shelf is not None
+        assert client._manager._sharing.shelf is not None
+        assert other._manager._sharing.shelf.key != client._manager._sharing.shelf.key
 
 
 def test_functions_want_an_identity_wherever_the_store_was_named(monkeypatch: pytest.MonkeyPatch) -> None:

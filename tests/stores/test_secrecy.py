@@ -112,8 +112,10 @@ class Witness:
         """See all there is of a store that a manager uses."""
         source = Scripted(*(Token(token, 4102444800.0, livekit={"voice": LiveKitDetails("wss://x", ROOM)}) for token in TOKENS))
         manager = TokenManager(source, clock=ManualClock(), emitter=self.emitter, store=store, identity=USER)
+        assert manager._sharing is not None
+        parts = (manager, manager._sharing, manager._sharing.shelf, store)
         for _ in range(3):
-            self.see(manager.token(), manager.livekit(), manager, vars(manager), manager._shelf, vars(manager._shelf), vars(store))
+            self.see(manager.token(), manager.livekit(), *parts, *map(vars, parts))
             manager.invalidate(manager.token().value)
         self.try_to(partial(store.load, store_key("scripted", USER)))
         self.try_to(partial(pickle.dumps, store))
