@@ -15,7 +15,7 @@ import enum
 import logging
 import threading
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from animus import _fork
 from animus._clock import Clock
@@ -24,6 +24,7 @@ from animus.errors import AnimusError
 logger: logging.Logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
+_MOST_WORKERS = 4  # at once: one, and those that have been given up
 _GRACE = 0.25  # seconds that a worker in its caller's thread gets beyond the limit, to say itself what took so long
 _CLOSING = 2.0  # seconds close() waits for working threads
 
@@ -43,16 +44,21 @@ class Flight(Generic[T]):
     Attributes:
         renewal: Nobody needs the outcome yet.
         started_at, ends_at: Times on the monotonic clock.
+        leave_by: When who works in its own thread wants to leave: no later than ``ends_at``.
         forgotten: Its outcome must not be used: who rides on it asks anew.
         over: ``value`` or ``error`` is the outcome.
     """
 
-    __slots__ = ("changed", "ending", "ends_at", "error", "forgotten", "leader", "led", "over", "renewal", "riders", "started_at", "value")
+    __slots__ = (
+        *("changed", "ending", "ends_at", "error", "forgotten", "leader", "leave_by", "led"),
+        *("over", "renewal", "riders", "started_at", "value"),
+    )
 
     def __init__(self, now: float, limit: float, *, renewal: bool = False) -> None:
         self.renewal: bool = renewal
         self.started_at: float = now
         self.ends_at: float = now + limit
+        self.leave_by: float = self.ends_at
         self.forgotten: bool = False
         self.over: bool = False
         self.ending: bool = False
@@ -62,6 +68,13 @@ class Flight(Generic[T]):
         self.value: T | None = None
         self.error: AnimusError | None = None
         self.changed: threading.Event = threading.Event()
+
+
+class _Turn(NamedTuple):
+    """One thread at work."""
+
+    flight: Flight[Any]
+    over: threading.Event
 
 
 class _Errand:
@@ -78,7 +91,10 @@ class _Errand:
 class SingleFlight(Generic[T]):
     """Runs ``work`` once for all who ask at the same time.
 
-    Threads: any. The lock guards which flight there is, who leads it, and the list of threads; it is never held while
+    One thread works at a time. With ``own_thread`` one that does not come back within the time limit is given up, and the next flight
+    works beside it; if four have not come back, it waits for the last of them.
+
+    Threads: any. The lock guards which flight there is, who leads it, and who works; it is never held while
     working or waiting. Fork: the child has no flight and no thread.
 
     Args:
@@ -118,7 +134,7 @@ class SingleFlight(Generic[T]):
         if self._current is not None:
             self._current.changed = threading.Event()  # a source may have forked: its thread ends the flight in the child, too
         self._current = None
-        self._busy: threading.Event | None = None
+        self._turns: list[_Turn] = []
         self._errands: set[_Errand] = set()
 
     @property
@@ -139,6 +155,9 @@ class SingleFlight(Generic[T]):
         while True:
             with self._lock:
                 flight = self._current
+                if flight is not None and self._is_lost(flight):
+                    flight.forgotten = True
+                    flight = None
                 if flight is None:
                     found = ready()
                     if found is not None:
@@ -162,6 +181,9 @@ class SingleFlight(Generic[T]):
 
         It runs in a thread of its own, or here if work must not leave its caller.
         """
+        lost = self._current
+        if lost is not None and self._is_lost(lost):
+            self._end(lost, None, self._refusal(Refusal.LIMIT))
         with self._lock:
             if self._current is not None or not needed():
                 return True
@@ -176,9 +198,15 @@ class SingleFlight(Generic[T]):
         self._abandon(flight)
         return False
 
+    def _is_lost(self, flight: Flight[T]) -> bool:
+        """Tell whether a flight should be over, and nobody is there to say so."""
+        return self._own_thread and flight.led and not flight.riders and self._clock.monotonic() >= flight.ends_at
+
     def forget(self) -> None:
-        """Let the outcome of a flight that is under way be used by nobody."""
+        """Let the outcome of what is under way be used by nobody, be it so late that its flight is over."""
         with self._lock:
+            for turn in self._turns:
+                turn.flight.forgotten = True
             flight, self._current = self._current, None
             if flight is not None:
                 flight.forgotten = True
@@ -215,7 +243,7 @@ class SingleFlight(Generic[T]):
                         return flight.value, None if flight.error is None else copy_of(flight.error)
                     if not flight.led:
                         flight.led = leading = True
-                        flight.ends_at = self._clock.monotonic() + self._limit
+                        flight.ends_at = flight.leave_by = self._clock.monotonic() + self._limit
                     changed = flight.changed
                 if leading:
                     errand = self._lead(flight, deadline)
@@ -249,6 +277,8 @@ class SingleFlight(Generic[T]):
             errand = _Errand()
             if self._send(flight, errand):
                 return errand
+        if hurried and deadline is not None:
+            flight.leave_by = deadline
         self._run(flight)
         return None
 
@@ -302,7 +332,7 @@ class SingleFlight(Generic[T]):
             try:
                 value = self._work(flight)
             finally:
-                turn.set()
+                self._leave_turn(turn)
         except AnimusError as error:
             self._end(flight, None, error)
         else:
@@ -310,17 +340,26 @@ class SingleFlight(Generic[T]):
         finally:
             flight.leader = None
 
-    def _take_turn(self, flight: Flight[T]) -> threading.Event:
-        """Wait until an earlier flight's work, which nobody waited for any longer, has ended: there is one worker at a time."""
-        turn = threading.Event()
+    def _take_turn(self, flight: Flight[T]) -> _Turn:
+        """Wait until whoever works has ended, or was given up."""
+        turn = _Turn(flight, threading.Event())
         while True:
             with self._lock:
-                busy = self._busy
-                if busy is None or busy.is_set():
-                    self._busy = turn
+                now = self._clock.monotonic()
+                last = self._turns[-1] if self._turns else None
+                has_room = self._own_thread and len(self._turns) < _MOST_WORKERS
+                if last is None or (now >= last.flight.ends_at and has_room):
+                    self._turns.append(turn)
                     return turn
-            if not self._clock.wait(busy, flight.ends_at - self._clock.monotonic()):
+                until = min(flight.ends_at, last.flight.ends_at) if has_room else flight.ends_at
+            if not self._clock.wait(last.over, until - now) and until == flight.ends_at:
                 raise self._refusal(Refusal.LIMIT)
+
+    def _leave_turn(self, turn: _Turn) -> None:
+        with self._lock:
+            if turn in self._turns:  # not after a fork in the middle of work
+                self._turns.remove(turn)
+        turn.over.set()
 
     def _end(self, flight: Flight[T], value: T | None, error: AnimusError | None) -> None:
         with self._lock:

@@ -36,7 +36,7 @@ class TokenRequest:
 class TokenSource(Protocol):
     """Where tokens come from. Any object with these two members is one.
 
-    Threads: the client asks a source from one thread at a time.
+    Threads: the client asks a source from one thread at a time, but for one that was left behind (``own_thread``).
     Optional members: ``background = False`` has all fetches done in a thread that asked for a token, never in a
     short-lived one (for sources that need the caller's thread); ``timeout`` (seconds) bounds one flight, 30 s without it;
     ``own_thread = True`` has fetches done in a thread that can be left behind when the time is up; ``name`` is shown in

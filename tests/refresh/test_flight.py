@@ -11,15 +11,18 @@ from typing import Any
 
 import pytest
 
+from animus import MemoryTokenStore
 from animus._clock import SYSTEM_CLOCK
 from animus.errors import TokenSourceError
 from animus.refresh.manager import TokenManager
 from animus.sources.function import CallableTokenSource
 from animus.sources.url import UrlTokenSource
+from animus.stores.protocol import store_key
 from animus.testing import ManualClock
 from tests.refresh.conftest import Heard
 from tests.refresh.sources import Caller, Gate, Scripted
 from tests.sources.provider import Answer, serving
+from tests.tokens.minting import mint
 
 Managed = Callable[..., TokenManager]
 
@@ -238,6 +241,86 @@ def test_a_token_that_comes_too_late_serves_the_next(standing: ManualClock, mana
     assert errand.ended.wait(20)
     assert manager.token().value == "t1"
     assert heard.names == ["token_refresh_failed", "token_refreshed"]
+
+
+def test_a_call_that_hangs_disables_no_source_that_can_be_left_behind(standing: ManualClock, managed: Managed) -> None:
+    gates = [Gate("late") for _ in range(4)]
+    source = Scripted(*gates[:3], "t1", gates[3], "t2", timeout=10.0, own_thread=True)
+    manager = managed(source, clock=standing)
+
+    def given_up() -> None:
+        caller = Caller(manager.token)
+        standing.wait_until_blocked(1)
+        standing.advance(10)
+        with pytest.raises(TokenSourceError, match="time limit"):
+            caller.finish()
+        standing.advance(1.3)
+
+    for _ in range(3):
+        given_up()
+    assert Caller(manager.token).finish().value == "t1"
+    manager.clear()
+    given_up()
+    assert source.most == 4
+    # four have not come back: the fifth waits for the last of them
+    waiting = Caller(manager.token)
+    standing.wait_until_blocked(1)
+    gates[3].opened.set()
+    assert waiting.finish().value in ("late", "t2")
+    for gate in gates:
+        gate.opened.set()
+
+
+def test_a_renewal_that_hangs_is_given_up_and_tried_again(standing: ManualClock, managed: Managed, heard: Heard) -> None:
+    gate = Gate("never used")
+    source = Scripted({"token": "t1", "expires_in": 1000}, gate, {"token": "t2", "expires_in": 1000}, timeout=10.0, own_thread=True)
+    manager = managed(source, clock=standing)
+    assert Caller(manager.token).finish().value == "t1"
+    standing.advance(945)
+    assert manager.token().value == "t1"
+    assert gate.entered.wait(20)
+    standing.advance(10)
+    assert manager.token().value == "t1"
+    assert heard.names == ["token_refreshed", "token_refresh_failed"]
+    [hanging] = manager._flights._errands
+    standing.advance(2)
+    manager.token()
+    for errand in set(manager._flights._errands) - {hanging}:
+        assert errand.ended.wait(20)
+    assert manager.token().value == "t2"
+    gate.opened.set()
+
+
+def test_a_renewal_that_hangs_beyond_the_tokens_end_is_not_waited_for(standing: ManualClock, managed: Managed) -> None:
+    gate = Gate("never used")
+    source = Scripted({"token": "t1", "expires_in": 1000}, gate, "t2", timeout=10.0, own_thread=True)
+    manager = managed(source, clock=standing)
+    assert Caller(manager.token).finish().value == "t1"
+    standing.advance(945)
+    manager.token()
+    assert gate.entered.wait(20)
+    standing.advance(60)
+    assert Caller(manager.token).finish().value == "t2"
+    gate.opened.set()
+
+
+def test_a_token_that_comes_after_the_limit_and_a_logout_is_used_by_nobody(standing: ManualClock, managed: Managed) -> None:
+    gate = Gate({"token": "before", "livekit": {"voice": {"url": "wss://x", "token": mint(4102444800)}}})
+    source = Scripted(gate, "after", timeout=10.0, own_thread=True)
+    store = MemoryTokenStore(clock=standing)
+    manager = managed(source, clock=standing, store=store)
+    caller = Caller(manager.token)
+    standing.wait_until_blocked(1)
+    standing.advance(10)
+    with pytest.raises(TokenSourceError, match="time limit"):
+        caller.finish()
+    manager.clear()
+    [errand] = manager._flights._errands
+    gate.opened.set()
+    assert errand.ended.wait(20)
+    assert store.load(store_key("scripted", None)) is None
+    assert not manager._realtime.knows("voice")
+    assert Caller(manager.token).finish().value == "after"
 
 
 def test_a_function_with_a_time_limit_is_left_behind() -> None:
