@@ -18,14 +18,19 @@ from animus._jwt import NotAJwt, looks_like_jwt, peek_claims
 from animus._secret import bare_url, scrub, shape_of
 from animus.errors import TokenSourceError
 from animus.tokens.reasons import failure
-from animus.tokens.token import LiveKitDetails, Token
+from animus.tokens.token import LiveKitDetails, Token, fits_header
 
 _STATUS_REASONS = {401: "unauthorized", 403: "unauthorized", 404: "not_found", 405: "method_not_allowed", 429: "rate_limited"}
 _PLACES = ("accessToken", "access_token", "token")  # after animus.token; letter case counts
 _LIFETIMES = ("expiresIn", "expires_in")
 _BOM = "\ufeff"
-_PAGE = re.compile(r"<(?:!doctype\s+html|(?:html|head|body|title|meta|link|script|style|form|div|h1|p|center)\b)", re.IGNORECASE)
-_VISIBLE_ASCII = re.compile(r"[!-~]+")
+# what a page, or a piece of one such as PHP's complaints, begins with
+_PAGE = re.compile(
+    r"<(?:!doctype\s+html|(?:html|head|body|title|meta|link|script|noscript|style|base|iframe|form|div|span|section|main|header|article"
+    r"|h[1-6]|p|pre|br|hr|b|i|strong|em|font|img|a|ul|ol|li|table|center)\b)",
+    re.IGNORECASE,
+)
+_NO_HEADER_HINT = "Give the token alone, without quotes or a name before it"
 _DATE_RESOLUTION = 1.0  # seconds: a Date within the running second says nothing about our clock
 _ISSUER_TOLERANCE = 300.0  # seconds a provider's clock may be behind the issuer's before it is doubted
 _LONGEST_NUMBER = 20
@@ -81,7 +86,11 @@ def read_value(value: Any, *, now: float, source: str, opaque_ok: bool) -> Token
     if isinstance(value, Token):
         return reader.ready(value)
     if isinstance(value, str):
-        if value.lstrip()[:1] in ("{", "[", "<", '"'):
+        first = value.lstrip()[:1]
+        if first == '"':
+            hint = "Give the token alone; of an answer, response.json()"
+            raise reader.failure("wrong_shape", "the source returned a token in quotes", hint)
+        if first in ("{", "[", "<"):
             hint = "Return response.json(), not response.text"
             raise reader.failure("wrong_shape", "the source returned text that is no token but an answer with one in it", hint)
         return reader.token(value, {})
@@ -115,7 +124,9 @@ class _Reader(NamedTuple):
         except NotAJwt as error:
             claims = {}
             # checked in every case: what is not visible ASCII must not get into a header, not even into its error text
-            if not self.opaque_ok or _VISIBLE_ASCII.fullmatch(text) is None:
+            if self.opaque_ok:
+                self.check_header(text)
+            else:
                 raise self.failure("bad_jwt", f"the token is not usable: {error}") from None
         server_time = self._server_time(claims)
         expires_at = self._end(claims, beside, server_time)
@@ -123,13 +134,19 @@ class _Reader(NamedTuple):
             raise self.failure("expired", f"the token was over {server_time - expires_at:.6g} s before it arrived")
         return Token(text, expires_at, server_time - self.now, self.now, _livekit(beside))
 
+    def check_header(self, text: str) -> None:
+        if not fits_header(text):
+            kind = "white space" if any(map(str.isspace, text)) else "other characters than visible ASCII"
+            raise self.failure("bad_jwt", f"the token is not usable: it has {kind} in it, which cannot stand in a header", _NO_HEADER_HINT)
+
     def ready(self, token: Token) -> Token:
         """Give a source's own token with what it lacks."""
         if token.expires_at is None and looks_like_jwt(token.value):
             read = self.token(token.value, {})
             return dataclasses.replace(read, livekit=token.livekit, skew=token.skew)
-        if _VISIBLE_ASCII.fullmatch(token.value) is None:
-            raise self.failure("bad_jwt", "the token is not usable: it has characters that cannot stand in a header")
+        if not token.value:
+            raise self.failure("wrong_shape", "the token is an empty text")
+        self.check_header(token.value)
         until = token.usable_until
         if until is not None and not math.isfinite(until):
             raise self.failure("no_exp", "the token's expires_at is not a finite number")

@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from animus._secret import Secret
+
+_VISIBLE_ASCII = re.compile(r"[!-~]+")
+
+
+def fits_header(text: str) -> bool:
+    """Tell whether ``text`` can stand behind ``Bearer``: visible ASCII, of which RFC 6750 section 2.1 names a part."""
+    return _VISIBLE_ASCII.fullmatch(text) is not None
+
+
+def _checked_text(field: str, value: object) -> str:
+    if not isinstance(value, str):  # else str() would make a token of None
+        raise TypeError(f"{field} must be a text, not {'None' if value is None else f'a {type(value).__name__}'}")
+    return value
+
+
+def _check_seconds(field: str, value: object) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{field} must be a number of seconds, not a {type(value).__name__}")
+    try:
+        float(value)
+    except OverflowError:
+        raise ValueError(f"{field} must be a number of seconds, not one of {len(str(value))} digits") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +42,9 @@ class LiveKitDetails:
         url: The room server, ``wss://…``.
         token: Its token; hidden in ``repr``.
         expires_at: Unix seconds, the token's ``exp``; None if it has none.
+
+    Raises:
+        TypeError, ValueError: a field is of another type, or a number has too many digits.
     """
 
     url: str
@@ -23,7 +52,9 @@ class LiveKitDetails:
     expires_at: float | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "token", Secret(self.token))
+        _checked_text("LiveKitDetails.url", self.url)
+        object.__setattr__(self, "token", Secret(_checked_text("LiveKitDetails.token", self.token)))
+        _check_seconds("LiveKitDetails.expires_at", self.expires_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +68,9 @@ class Token:
         skew: Seconds the issuer's clock is ahead of ours (from the ``Date`` header), 0.0 if unknown.
         issued_at: Unix seconds on our clock when the token was received; None if unknown.
         livekit: Realtime details by context (``"voice"``), empty if the provider sent none.
+
+    Raises:
+        TypeError, ValueError: a field is of another type, or a number has too many digits.
     """
 
     value: str = field(repr=False)
@@ -46,7 +80,11 @@ class Token:
     livekit: dict[str, LiveKitDetails] = field(default_factory=dict, repr=False, hash=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "value", Secret(self.value))
+        object.__setattr__(self, "value", Secret(_checked_text("Token.value", self.value)))
+        for name in ("expires_at", "skew", "issued_at"):
+            _check_seconds(f"Token.{name}", getattr(self, name))
+        if not isinstance(self.livekit, Mapping) or not all(isinstance(each, LiveKitDetails) for each in self.livekit.values()):
+            raise TypeError("Token.livekit must be a mapping of contexts to LiveKitDetails")
 
     @property
     def usable_until(self) -> float | None:
