@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from animus import _check, _fork
+from animus._cause import describe, safe_cause
 from animus._chance import Chance
 from animus._clock import SYSTEM_CLOCK, Clock
 from animus._emitter import Emitter
@@ -152,7 +153,7 @@ class TokenManager:
             from animus.stores.protocol import store_key
 
         return Sharing(
-            Shelf(store, store_key(source.fingerprint, self.identity), self._clock),
+            Shelf(store, store_key(self._fingerprint(), self.identity), self._clock),
             name=self._name,
             clock=self._clock,
             contains_callables=contains_callables,
@@ -162,6 +163,16 @@ class TokenManager:
             rejected=lambda: self._rejected,
             memory=self._memory,
         )
+
+    def _fingerprint(self) -> str:
+        try:
+            fingerprint: object = self.source.fingerprint
+        except Exception as raised:  # a source may be anybody's
+            error = ConfigurationError(f"{self._name} has no fingerprint to tell its tokens in a store apart by: {describe(raised)}")
+            error.__cause__ = safe_cause(raised)
+        else:
+            return _check.text(f"the fingerprint of {self._name}", fingerprint)
+        raise error
 
     # ---- what callers use ------------------------------------------------------------------------------
 
@@ -214,6 +225,8 @@ class TokenManager:
         Emits ``token_cleared`` (``cleared``).
         """
         _fork.check_pid()
+        if self._sharing is not None:
+            self._sharing.distrust()  # who asks in between must not find the old token there
         with self._lock:
             self._drop()
             self._failed = self._rejected = None
@@ -366,7 +379,8 @@ class TokenManager:
             else:
                 self._rejected = None  # said once; the next request starts anew
             remembered_until = self._monotonic() + self._memory()
-            if not flight.over and getattr(error, "reason", None) not in _NOT_REMEMBERED:
+            heard = self._sharing is not None and error is self._sharing.heard
+            if not flight.over and not heard and getattr(error, "reason", None) not in _NOT_REMEMBERED:
                 self._realtime.fail(error, remembered_until)
                 if not in_use:
                     self._failed = _Failed(error, remembered_until)

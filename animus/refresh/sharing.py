@@ -16,6 +16,9 @@ from animus.tokens.token import Token
 logger: logging.Logger = logging.getLogger(__name__)
 
 
+Found = Token | TokenSourceError | None
+
+
 class Check(Protocol):
     """Raises :class:`~animus.errors.TokenSourceError` for a token that is not to be trusted."""
 
@@ -25,7 +28,10 @@ class Check(Protocol):
 class Sharing:
     """Brings one token: read, lock, read again, ask, write.
 
-    Threads: one flight at a time; any may clear. Fork: it has no state but what its parts have.
+    Threads: one flight at a time; any may clear. Fork: the child goes on with what there is.
+
+    Attributes:
+        heard: The failure that the last flight has heard from a sibling; None: it has heard of none. The store remembers it.
 
     Args:
         shelf: The place in the store.
@@ -60,6 +66,8 @@ class Sharing:
         self._wants = wants
         self._rejected = rejected
         self._memory = memory
+        self.heard: TokenSourceError | None = None
+        self._trusts_nothing = False
 
     def token(self, flight: Flight[Token]) -> Token:
         """Give a sibling's token, or one that the source gives now.
@@ -68,45 +76,57 @@ class Sharing:
             TokenSourceError: the source has none, or a sibling has just been told so.
             AuthenticationError: the source gives the refused one again.
         """
-        shelf = self.shelf
-        token = self._adopted(flight)
-        if token is not None:
-            return token
+        self.heard = None
+        rejected = self._rejected()
+        found = None if rejected is not None else self._look(flight)
+        if found is None:
+            # half of the time is left for asking, should whoever holds the lock hang
+            timeout = (min(flight.ends_at, flight.leave_by) - self._clock.monotonic()) / 2
+            held: AbstractContextManager[tuple[Found, bool]] = self.shelf.held(timeout, lambda: self._look(flight))
+            with held as (found, locked):
+                if found is None or isinstance(found, TokenSourceError):
+                    rejected = self._rejected()
+                    if rejected is not None and (locked or found is None):
+                        self.shelf.discard(rejected)  # else a sibling would begin with it
+                if found is None:
+                    return self._asked(flight)
+        if isinstance(found, TokenSourceError):
+            self.heard = found
+            raise found
+        return found
 
-        def look() -> Token | TokenSourceError | None:
-            return self._adopted(flight) or shelf.failure(self._name)
-
-        # half of the time is left for asking, should whoever holds the lock hang
-        held: AbstractContextManager[Token | TokenSourceError | None] = shelf.held((flight.ends_at - self._clock.monotonic()) / 2, look)
-        with held as found:
-            if isinstance(found, TokenSourceError):
-                raise found
-            if found is not None:
-                return found
-            rejected = self._rejected()
-            if rejected is not None:
-                shelf.discard(rejected)  # else a sibling would begin with it
-            try:
-                return self._asked(flight)
-            finally:
-                if flight.forgotten:  # cleared meanwhile, perhaps between the look at that and the writing
-                    shelf.clear()
+    def distrust(self) -> None:
+        """Take nothing from the store any more, until it was cleared or the source has given another token."""
+        self._trusts_nothing = True
 
     def clear(self) -> None:
         """Leave nothing in the store."""
-        self.shelf.clear()
+        self.distrust()
+        if self.shelf.clear():
+            self._trusts_nothing = False
+
+    def _look(self, flight: Flight[Token]) -> Found:
+        """Give what a sibling has left: a token that is wanted, or the failure that it has just met."""
+        return None if self._trusts_nothing else self._adopted(flight) or self.shelf.failure(self._name)
 
     def _asked(self, flight: Flight[Token]) -> Token:
         try:
             token = self._ask(flight)
         except TokenSourceError as error:
-            if not flight.forgotten:
-                self.shelf.tell(error, self._memory(), contains_callables=self._contains_callables)
+            told = error
+            self._leave(flight, lambda: self.shelf.tell(told, self._memory(), contains_callables=self._contains_callables))
             raise
         self._check(token, flight)
-        if not flight.forgotten:
-            self.shelf.put(token)
+        if self._leave(flight, lambda: self.shelf.put(token)):
+            self._trusts_nothing = False
         return token
+
+    def _leave(self, flight: Flight[Token], write: Callable[[], bool]) -> bool:
+        """Leave something to the siblings, unless there was a logout; tell whether it is there."""
+        written = not flight.forgotten and write()
+        if written and flight.forgotten:  # between the look at that and the writing
+            self.shelf.clear()
+        return written and not flight.forgotten
 
     def _adopted(self, flight: Flight[Token]) -> Token | None:
         token = self.shelf.take()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import re
 import weakref
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -15,14 +16,17 @@ from animus._clock import Clock
 from animus.errors import TokenSourceError
 from animus.refresh.sibling import failure_in, note_of
 from animus.stores.protocol import FailureStore, StoredToken, TokenStore
-from animus.tokens.token import Token
+from animus.tokens.token import Token, fits_header
 
 logger: logging.Logger = logging.getLogger(__name__)
 R = TypeVar("R")
 
 _LOOK_AGAIN = 0.25  # seconds after which who waits for a lock looks whether its holder has stored a token
 
-# what is wrong with each store, by text, and what was tried when that was found out: a server has a shelf for each of its users
+_NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d+")  # texts of one condition differ by addresses, ports, times
+_MOST_COMPLAINTS = 16  # of one store; who has more has been told
+
+# what is wrong with each store, by text without numbers, and what was tried when that was found out; a server has a shelf for each user
 _complaints: weakref.WeakKeyDictionary[TokenStore, dict[str, str]] = weakref.WeakKeyDictionary()
 
 
@@ -40,16 +44,16 @@ class Shelf:
 
     def take(self) -> Token | None:
         """Give the token that is there, whatever its age."""
-        stored = self._try("load", lambda: self.store.load(self.key))
-        return stored.token() if isinstance(stored, StoredToken) else None
+        return self._try("load", lambda: _usable(self.store.load(self.key)))
 
-    def put(self, token: Token) -> None:
-        """Keep ``token`` for the siblings."""
-        self._try("save", lambda: self.store.save(self.key, StoredToken.of(token)))
+    def put(self, token: Token) -> bool:
+        """Keep ``token`` for the siblings; tell whether the store has done it."""
+        secrets = (token.value, *(details.token for details in token.livekit.values()))
+        return self._done("save", lambda: self.store.save(self.key, StoredToken.of(token)), secrets)
 
-    def clear(self) -> None:
-        """Leave nothing there, no failure either."""
-        self._try("delete", lambda: self.store.delete(self.key))
+    def clear(self) -> bool:
+        """Leave nothing there, no failure either; tell whether the store has done it."""
+        return self._done("delete", lambda: self.store.delete(self.key))
 
     def failure(self, source: str) -> TokenSourceError | None:
         """Give the failure that a sibling has met about a second ago at most, if the store can tell."""
@@ -59,12 +63,13 @@ class Shelf:
         note = self._try("load_failure", lambda: store.load_failure(self.key))
         return failure_in(note, source=source) if isinstance(note, str) else None
 
-    def tell(self, error: TokenSourceError, seconds: float, *, contains_callables: bool) -> None:
-        """Let the siblings know of a failure that they would meet, too."""
+    def tell(self, error: TokenSourceError, seconds: float, *, contains_callables: bool) -> bool:
+        """Let the siblings know of a failure that they would meet, too; tell whether the store has it."""
         store = self.store
         note = note_of(error, contains_callables=contains_callables)
-        if note is not None and isinstance(store, FailureStore):
-            self._try("save_failure", lambda: store.save_failure(self.key, note, seconds))
+        if note is None or not isinstance(store, FailureStore):
+            return False
+        return self._done("save_failure", lambda: store.save_failure(self.key, note, seconds))
 
     def discard(self, value: str) -> None:
         """Take a token away that the API has refused, unless a sibling has put another one there. Call it while holding the lock."""
@@ -73,17 +78,16 @@ class Shelf:
             self.clear()
 
     @contextlib.contextmanager
-    def held(self, timeout: float, look: Callable[[], R | None]) -> Iterator[R | None]:
-        """Hold the lock of the key; give what ``look`` finds then, or found while somebody else held it.
+    def held(self, timeout: float, look: Callable[[], R | None]) -> Iterator[tuple[R | None, bool]]:
+        """Hold the lock of the key; give what ``look`` finds then, or found while somebody else held it, and whether it is held.
 
         After ``timeout`` seconds it goes on without the lock: a sibling that hangs must not stop all others.
         """
         lock, found = self._entered(timeout, look)
         try:
-            yield found
+            yield found, lock is not None
         finally:
-            if lock is not None:
-                self._try("unlock", lambda: lock.__exit__(None, None, None))
+            self._leave(lock)
 
     def _entered(self, timeout: float, look: Callable[[], R | None]) -> tuple[AbstractContextManager[Any] | None, R | None]:
         end = self._clock.monotonic() + timeout
@@ -92,18 +96,21 @@ class Shelf:
             tries_left -= 1
             left = max(end - self._clock.monotonic(), 0.0)
             lock = self._lock(min(left, _LOOK_AGAIN), last=not tries_left or left <= _LOOK_AGAIN)
-            found = look()
-            if not isinstance(lock, TimeoutError):
-                return lock, found
-            if found is not None:
-                return None, found
+            held = None if isinstance(lock, TimeoutError) else lock
+            try:
+                found = look()
+            except BaseException:  # interrupted: nobody else would let go of it
+                self._leave(held)
+                raise
+            if found is not None or not isinstance(lock, TimeoutError):
+                return held, found
 
     def _lock(self, timeout: float, *, last: bool) -> AbstractContextManager[Any] | TimeoutError | None:
         """Give the lock, held; or None if there is none to be had; or an error if it is worth another try."""
 
         def enter() -> AbstractContextManager[Any] | TimeoutError:
-            lock = self.store.lock(self.key, timeout)
             try:
+                lock = self.store.lock(self.key, timeout)
                 lock.__enter__()
             except TimeoutError as error:
                 if last:
@@ -113,20 +120,47 @@ class Shelf:
 
         return self._try("lock", enter)
 
-    def _try(self, what: str, act: Callable[[], R]) -> R | None:
+    def _leave(self, lock: AbstractContextManager[Any] | None) -> None:
+        if lock is not None:
+            self._try("unlock", lambda: lock.__exit__(None, None, None))
+
+    def _done(self, what: str, act: Callable[[], object], secrets: Iterable[str] = ()) -> bool:
+        def acted() -> bool:
+            act()
+            return True
+
+        return self._try(what, acted, secrets) is True
+
+    def _try(self, what: str, act: Callable[[], R], secrets: Iterable[str] = ()) -> R | None:
         try:
             given = act()
         except Exception as error:
-            text = describe(error)
-            new = text not in self._complaints
-            self._complaints.setdefault(text, what)
+            text = describe(error, secrets)
+            condition = _NUMBER.sub("#", text)
+            new = condition not in self._complaints and len(self._complaints) < _MOST_COMPLAINTS
+            if new:
+                self._complaints[condition] = what
             level = logging.WARNING if new else logging.DEBUG
             logger.log(level, "going on without the token store: %s.%s: %s", type(self.store).__name__, what, text)
             return None
         if self._complaints:
-            for text in [text for text, tried in list(self._complaints.items()) if tried == what]:
-                self._complaints.pop(text, None)
+            for condition in [condition for condition, tried in list(self._complaints.items()) if tried == what]:
+                self._complaints.pop(condition, None)
         return given
+
+
+def _usable(stored: object) -> Token | None:
+    """Give the token in what a store gave, or None if that is no :class:`StoredToken`.
+
+    Raises:
+        ValueError, TypeError: it is one that cannot be used.
+    """
+    if not isinstance(stored, StoredToken):
+        return None
+    token = stored.token()
+    if not fits_header(token.value):
+        raise ValueError("a token in the store is damaged; it will be replaced")
+    return token
 
 
 def _complaints_about(store: TokenStore) -> MutableMapping[str, str]:

@@ -13,7 +13,7 @@ from animus._secret import scrub
 from animus.errors import TokenSourceError
 
 # the provider was not reached: the network of one machine says nothing about that of another
-_OF_THIS_MACHINE = frozenset(("unreachable", "timeout"))
+_OF_THIS_MACHINE = frozenset(("unreachable",))
 # the provider has trouble of its own, whoever asks. Any other answer may be about what a function has sent along
 _OF_THE_PROVIDER = frozenset(("rate_limited", "server_error"))
 _REASON = re.compile(r"[a-z_]{1,40}")
@@ -24,8 +24,8 @@ def note_of(error: TokenSourceError, *, contains_callables: bool) -> str | None:
     """Give what a sibling should know of ``error``, or None if it may fare better.
 
     Told are answers of a provider other than a token, and to siblings on the same machine that it cannot be reached. Not told is what
-    may be the fault of this process: a program that is not in its ``PATH``, a function that raises, or whatever was answered to
-    what a function has given, but for 429 and 5xx.
+    may be the fault of this process: a program that is not in its ``PATH``, a function that raises, a time limit of its own, or
+    whatever was answered to what a function has given, but for 429 and 5xx.
 
     Args:
         contains_callables: Whether what the source sends may differ from process to process.

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from animus import FileTokenStore, MemoryTokenStore
+from animus._clock import SYSTEM_CLOCK
 from animus.errors import AuthenticationError, TokenSourceError
 from animus.refresh.manager import TokenManager
 from animus.sources.static import StaticTokenSource
@@ -170,9 +173,11 @@ def test_a_renewal_from_before_the_clear_is_not_used_either(managed: Managed, cl
     assert heard.names == ["token_refreshed", "token_cleared", "token_refreshed"]
 
 
-def test_clearing_while_all_threads_ask_never_brings_an_old_token_back(managed: Managed) -> None:
+@pytest.mark.parametrize("kind", ["no store", "memory", "file"])
+def test_clearing_while_all_threads_ask_never_brings_an_old_token_back(managed: Managed, tmp_path: Path, kind: str) -> None:
     user = ["u0"]
-    manager = managed(Scripted(lambda: f"token-of-{user[0]}"))
+    store = {"no store": lambda: None, "memory": MemoryTokenStore, "file": lambda: FileTokenStore(tmp_path / "tokens")}[kind]()
+    manager = managed(Scripted(lambda: f"token-of-{user[0]}"), store=store, clock=SYSTEM_CLOCK)
     stop = threading.Event()
     signed_in = ["u0"]
     wrong: list[str] = []
@@ -185,7 +190,7 @@ def test_clearing_while_all_threads_ask_never_brings_an_old_token_back(managed: 
                 wrong.append(value)
 
     callers = [Caller(ask) for _ in range(8)]
-    for number in range(1, 300):
+    for number in range(1, 60 if kind == "file" else 300):
         user[0] = f"u{number}"
         manager.clear()
         signed_in[0] = user[0]  # whoever asks from now on must get this one's token, or a later one's

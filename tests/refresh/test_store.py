@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,7 +21,9 @@ from animus.sources.url import UrlTokenSource
 from animus.stores.memory import MemoryTokenStore
 from animus.stores.protocol import StoredToken, store_key
 from animus.testing import ManualClock
+from animus.tokens.token import LiveKitDetails, Token
 from tests.refresh.sources import Caller, Gate, Scripted
+from tests.tokens.minting import mint
 
 Managed = Callable[..., TokenManager]
 
@@ -166,6 +169,84 @@ def test_a_sibling_that_hangs_is_not_waited_for_for_ever(managed: Managed, store
     assert sum(wait or 0 for wait in clock.waits) == 15.0
 
 
+def test_a_caller_in_a_hurry_leaves_while_a_sibling_hangs(managed: Managed, store: MemoryTokenStore, clock: ManualClock) -> None:
+    clock.auto_advance = False
+    manager = managed(Scripted(living("t1")), store=store)
+    with store.lock(store_key("scripted", None), 0):
+        caller = Caller(lambda: manager.token(deadline=clock.monotonic() + 2))
+        clock.wait_until_blocked(2)
+        clock.advance(2)
+        with pytest.raises(TokenSourceError, match="deadline"):
+            caller.finish()
+
+
+def test_a_caller_in_a_hurry_that_must_ask_for_itself_waits_for_half_of_its_time(
+    managed: Managed, store: MemoryTokenStore, clock: ManualClock
+) -> None:
+    manager = managed(Scripted(living("t1"), background=False), store=store)
+    began = clock.monotonic()
+    with store.lock(store_key("scripted", None), 0):
+        assert manager.token(deadline=began + 2).value == "t1"
+    assert clock.monotonic() - began == 1.0
+
+
+class Interrupted(MemoryTokenStore):
+    """Ctrl-C comes while the token is looked for under the lock, which nobody frees by throwing it away."""
+
+    class Lock:
+        held = False
+
+        def __enter__(self) -> None:
+            self.held = True
+
+        def __exit__(self, *exc_info: object) -> None:
+            self.held = False
+
+    def __init__(self, *, clock: ManualClock) -> None:
+        super().__init__(clock=clock)
+        self.only = self.Lock()
+
+    def lock(self, key: str, timeout: float) -> Any:
+        return self.only
+
+    def load(self, key: str) -> StoredToken | None:
+        if self.only.held:
+            raise KeyboardInterrupt
+        return None
+
+
+def test_an_interrupted_look_lets_go_of_the_lock(managed: Managed, clock: ManualClock) -> None:
+    store = Interrupted(clock=clock)
+    with pytest.raises(KeyboardInterrupt):
+        managed(Scripted(living("t1")), store=store).token()
+    assert not store.only.held
+
+
+class LocksAtOnce(MemoryTokenStore):
+    """Waits, and gives up, when the lock is asked for, not when it is entered."""
+
+    def lock(self, key: str, timeout: float) -> contextlib.AbstractContextManager[None]:
+        held = contextlib.ExitStack()
+        held.enter_context(super().lock(key, timeout))
+        return held  # type: ignore[return-value]
+
+
+def test_a_lock_may_give_up_when_it_is_asked_for(managed: Managed, clock: ManualClock, caplog: pytest.LogCaptureFixture) -> None:
+    clock.auto_advance = False
+    store, gate = LocksAtOnce(clock=clock), Gate(living("t1"))
+    first = Caller(managed(Scripted(gate), store=store).token)
+    assert gate.entered.wait(20)
+    second = Caller(managed(Scripted("never asked"), store=store).token)
+    clock.wait_until_blocked(1)
+    for waits in range(2, 5):
+        clock.advance(0.25)
+        while len(clock.waits) < waits:
+            time.sleep(0.001)
+    gate.opened.set()
+    assert first.finish().value == second.finish().value == "t1"
+    assert warnings_in(caplog) == 0
+
+
 class Broken:
     """A store that fails at everything."""
 
@@ -206,6 +287,97 @@ def test_a_broken_store_is_told_once_and_done_without(managed: Managed, caplog: 
 def test_what_a_store_should_not_give_is_nothing(managed: Managed, store: MemoryTokenStore) -> None:
     store._tokens[store_key("scripted", None)] = "a text"  # type: ignore[assignment]
     assert managed(Scripted(living("t1")), store=store).token().value == "t1"
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        StoredToken("with a space", 4102444800.0),
+        StoredToken("with-\ufffd", 4102444800.0),
+        StoredToken("two\nlines", 4102444800.0),
+        StoredToken("", 4102444800.0),
+        StoredToken("t0", "soon"),  # type: ignore[arg-type]
+        StoredToken("t0", 10**400),
+        StoredToken("t0", 4102444800.0, livekit=None),  # type: ignore[arg-type]
+    ],
+)
+def test_a_stored_token_that_cannot_be_used_is_replaced(
+    managed: Managed, store: MemoryTokenStore, stored: StoredToken, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.save(store_key("scripted", None), stored)
+    assert managed(Scripted(living("t1")), store=store).token().value == "t1"
+    assert warnings_in(caplog) == 1
+    assert managed(Scripted("never asked"), store=store).token().value == "t1"
+
+
+def test_a_fingerprint_that_cannot_be_had_is_told_with_the_source(managed: Managed, store: MemoryTokenStore) -> None:
+    class Riddle(Scripted):
+        @property
+        def fingerprint(self) -> str:
+            raise RuntimeError("Invalid IPv6 URL")
+
+        @fingerprint.setter
+        def fingerprint(self, value: str) -> None: ...
+
+    with pytest.raises(ConfigurationError, match=r"scripted has no fingerprint .* RuntimeError: Invalid IPv6 URL"):
+        managed(Riddle("t1"), store=store)
+    for nothing in (" ", None, 7):
+        with pytest.raises(ConfigurationError, match="the fingerprint of scripted must be a non-blank string"):
+            managed(Scripted("t1", fingerprint=nothing), store=store)
+
+
+# ---- logout --------------------------------------------------------------------------------------------
+
+
+class Overtaken(MemoryTokenStore):
+    """Something else happens before a token is deleted."""
+
+    before_delete: Callable[[], object] = staticmethod(lambda: None)
+
+    def delete(self, key: str) -> None:
+        self.before_delete()
+        super().delete(key)
+
+
+def test_who_asks_while_the_store_is_cleared_does_not_get_the_old_token(managed: Managed, clock: ManualClock) -> None:
+    store, meanwhile = Overtaken(clock=clock), []
+    manager = managed(Scripted(living("before"), living("after")), store=store)
+    manager.token()
+    store.before_delete = lambda: meanwhile.append(str(manager.token().value))
+    manager.clear()
+    assert [*meanwhile, str(manager.token().value)] == ["after", "after"]
+
+
+def test_a_store_that_cannot_delete_gives_no_old_token_back(managed: Managed, clock: ManualClock) -> None:
+    def fail() -> None:
+        raise OSError("read-only")
+
+    store = Overtaken(clock=clock)
+    sources = Scripted(living("before"), living("after")), Scripted(living("of-a-sibling"))
+    manager, sibling = (managed(source, store=store) for source in sources)
+    manager.token()
+    store.before_delete = fail
+    manager.clear()
+    assert manager.token().value == "after"
+    assert sibling.token().value == "after", "what it asked for has taken the old one's place"
+    sibling.invalidate("after")
+    sibling.token()
+    manager.invalidate("after")
+    assert manager.token().value == "of-a-sibling", "from then on it shares again"
+
+
+def test_a_refused_token_leaves_the_store_whatever_a_sibling_says_of_the_source(managed: Managed, clock: ManualClock) -> None:
+    down = TokenSourceError("it is down", reason="server_error", status=503)
+    store, key = MemoryTokenStore(clock=clock), store_key("scripted", None)
+    refused, renewing = (managed(Scripted(down, background=False), store=store, repeats=False) for _ in range(2))
+    store.save(key, StoredToken("t0", clock.time() + 50, 0.0, clock.time() - 3000))  # it is time to renew it
+    assert refused.token().value == renewing.token().value == "t0"
+    assert renewing.token().value == "t0"
+    assert store.load_failure(key) is not None
+    refused.invalidate("t0")
+    with pytest.raises(TokenSourceError, match="it is down"):
+        refused.token()
+    assert store.load(key) is None
 
 
 # ---- what a store that fails has told ------------------------------------------------------------------
@@ -271,6 +443,33 @@ def test_a_condition_that_was_over_is_told_anew(managed: Managed, clock: ManualC
     assert renew() == 2
     store.fails = {"save": "no space left"}
     assert (renew(), renew()) == (3, 3)
+
+
+def test_a_condition_whose_text_varies_is_told_once(managed: Managed, clock: ManualClock, caplog: pytest.LogCaptureFixture) -> None:
+    store = Moody(clock)
+    manager = managed(Scripted(*(living(f"t{number}", 100) for number in range(40))), store=store)
+    for number in range(20):
+        store.fails = {"save": f"<Connection object at 0x7f{number:08x}> to port {50000 + number}: refused after {number / 7} s"}
+        clock.advance(200)
+        manager.token()
+    assert warnings_in(caplog) == 1
+    for number in range(40):
+        store.fails = {"save": "".join(chr(ord("a") + int(digit)) for digit in f"{number:03}")}
+        clock.advance(200)
+        manager.token()
+    assert warnings_in(caplog) == 16
+
+
+@pytest.mark.parametrize("secret", ["an-opaque-key-0123456789", mint(4102444800)])
+def test_a_store_that_shows_what_it_was_given_shows_nothing(managed: Managed, clock: ManualClock, caplog: Any, secret: str) -> None:
+    class Talkative(MemoryTokenStore):
+        def save(self, key: str, stored: StoredToken) -> None:
+            raise OSError(f"cannot write {stored.to_json()}")
+
+    source = Scripted(Token(secret, livekit={"voice": LiveKitDetails("wss://x", f"room-{secret}")}))
+    managed(source, store=Talkative(clock=clock)).token()
+    assert warnings_in(caplog) == 1
+    assert secret not in caplog.text
 
 
 def test_stores_do_not_share_what_was_told(managed: Managed, clock: ManualClock, caplog: pytest.LogCaptureFixture) -> None:

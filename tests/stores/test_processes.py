@@ -301,8 +301,8 @@ def test_whoever_waits_takes_the_token_even_if_its_holder_never_lets_go(provider
         key = store_key(manager.source.fingerprint, None)
         with manager.store.lock(key, 0):
             waiting = Caller(manager.token)
-            manager.store.save(key, StoredToken("stored by somebody", 4102444800.0))
-            assert waiting.finish().value == "stored by somebody"
+            manager.store.save(key, StoredToken("stored-by-somebody", 4102444800.0))
+            assert waiting.finish().value == "stored-by-somebody"
     assert provider.requests == []
 
 

@@ -62,7 +62,7 @@ def _with_damage(folder: Path, content: bytes) -> Path:
 
 
 class Talkative(MemoryTokenStore):
-    """Shows what it was given in all that it raises."""
+    """Shows what it was given in all that it raises to the client."""
 
     def save(self, key: str, stored: StoredToken) -> None:
         raise RuntimeError(f"cannot save {stored.to_json()} for {key}")
