@@ -41,6 +41,7 @@ _SAFE = {
     "animus.emulator.state.EmulatorState": "Emulator, which is one, registers",
     "animus.refresh.flight.Flight": "SingleFlight, which registers, lets go of it",
     "animus.refresh.flight._Errand": "SingleFlight, which registers, lets go of it",
+    "animus.sources.apart._Call": "belongs to one call of one thread, which is not there in a child",
     "animus.http.watchdog.Guard": "a child does not touch its lock: it looks at the pid first",
     "animus.transport.call.Cancellation": "Exchange, which registers, resets it; OpenWaits, which registers, lets go of it",
     "animus.stores.lease.Lease": "a child does not touch its event: it looks at the pid first",

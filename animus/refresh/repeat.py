@@ -16,7 +16,8 @@ _LONGEST_ASKED_PAUSE = 5.0  # somebody waits: a source that asks for more gets i
 
 def pause_after(error: TokenSourceError, rng: random.Random) -> float | None:
     """Give the seconds to wait before the source is asked again, or None if it must not be."""
-    if error.reason not in REPEATED:
+    # of a chain all are asked again, so that none of them may have refused
+    if not {failed.reason for _, failed in error.failures} - {"not_available"} <= REPEATED or error.reason not in REPEATED:
         return None
     if error.retry_after is None:
         return rng.uniform(_SHORTEST_PAUSE, _LONGEST_PAUSE)

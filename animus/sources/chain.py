@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from animus import _check
 from animus._secret import scrub
 from animus.errors import ConfigurationError, TokenSourceError
+from animus.sources.apart import Apart
 from animus.sources.ask import ask
 from animus.sources.fingerprint import fingerprint
 from animus.sources.make import as_token_source
@@ -30,8 +32,9 @@ class ChainTokenSource:
     it; with ``stop_on_failure=True`` its failure is the chain's. If none has a token, the error has the reason of the first that
     failed, and what each of them ended in as ``.failures``.
 
-    Nothing is asked before its turn comes, each fetch begins at the first source again, and no failure disables a source. All sources
-    must be for the same user: whichever is first to answer counts.
+    Nothing is asked before its turn comes, each fetch begins at the first source again, and no failure disables a source. Each source has
+    its own ``timeout``; one that may hang (``own_thread``) is left behind when that is over. All sources must be for the same user:
+    whichever is first to answer counts.
 
     A chain does not change; :meth:`insert_before`, :meth:`insert_after`, :meth:`replace` and :meth:`remove` give another one.
 
@@ -53,6 +56,7 @@ class ChainTokenSource:
     def __init__(self, sources: Mapping[str, Any] | Iterable[tuple[str, Any]], *, stop_on_failure: bool = False) -> None:
         self._members = _checked(sources)
         self.stop_on_failure: bool = _check.boolean("stop_on_failure", stop_on_failure)
+        self._apart = {name: Apart(source, _name_of(name, source)) for name, source in self._members.items() if _may_hang(source)}
         self._warned: set[tuple[str, str]] = set()
         self.name: str = f"chain of {', '.join(self._members)}"
 
@@ -133,11 +137,6 @@ class ChainTokenSource:
         return all(getattr(source, "background", True) for source in self._members.values())
 
     @property
-    def own_thread(self) -> bool:
-        """Whether one of its sources must be asked in a thread that can be left behind."""
-        return self._any("own_thread")
-
-    @property
     def local(self) -> bool:
         """Whether asking any of its sources costs nothing."""
         return all(getattr(source, "local", False) for source in self._members.values())
@@ -165,7 +164,7 @@ class ChainTokenSource:
                 failures.append((name, failure("timeout", message, source=name)))
                 break
             try:
-                token = ask(source, request, name=_name_of(name, source))
+                token = self._ask(name, source, request)
             except TokenSourceError as error:
                 failures.append((name, _plain(error)))
                 if self.stop_on_failure and error.reason != NOT_HERE:
@@ -177,6 +176,12 @@ class ChainTokenSource:
             raise self._none_has(failures)
         finally:
             failures.clear()  # else errors, tracebacks and frame hold each other
+
+    def _ask(self, name: str, source: TokenSource, request: TokenRequest) -> Token:
+        ends_at = request.clock.monotonic() + _limit(source)
+        request = replace(request, deadline=ends_at if request.deadline is None else min(request.deadline, ends_at))
+        apart = self._apart.get(name)
+        return ask(source, request, name=_name_of(name, source)) if apart is None else apart.ask(request)
 
     def close(self) -> None:
         """Close its sources."""
@@ -236,7 +241,10 @@ def _checked(sources: object) -> dict[str, TokenSource]:
             raise ConfigurationError(f"the chain has two sources called {name!r}", hint="replace() puts one in the place of another")
         if pair[1] is None:
             raise _check.refuse(f"sources[{name!r}]", None, "a source")
-        members[name] = as_token_source(pair[1])
+        try:
+            members[name] = as_token_source(pair[1])
+        except ConfigurationError as error:
+            raise ConfigurationError(f"sources[{name!r}]: {error.message}", hint=error.hint) from error.__cause__
     if not members:
         raise ConfigurationError("a chain needs at least one source")
     return members
@@ -244,6 +252,10 @@ def _checked(sources: object) -> dict[str, TokenSource]:
 
 def _name_of(name: str, source: TokenSource) -> str:
     return scrub(str(getattr(source, "name", None) or name))
+
+
+def _may_hang(source: TokenSource) -> bool:
+    return bool(getattr(source, "own_thread", False)) and bool(getattr(source, "background", True))
 
 
 def _limit(source: TokenSource) -> float:

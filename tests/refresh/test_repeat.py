@@ -11,6 +11,7 @@ import pytest
 
 from animus.errors import TokenSourceError
 from animus.refresh.manager import TokenManager
+from animus.sources.chain import ChainTokenSource
 from animus.sources.url import UrlTokenSource
 from animus.testing import ManualClock
 from animus.tokens.reasons import HINTS
@@ -57,6 +58,15 @@ def test_refusals_and_unusable_answers_are_final(reason: str, managed: Managed, 
     assert caught.value.attempts == 1
     assert len(source.asked) == 1
     assert clock.waits == []
+
+
+@pytest.mark.parametrize(("other", "times"), [("not_available", 2), ("server_error", 2), ("unauthorized", 1)])
+def test_a_chain_is_asked_again_if_none_of_its_sources_has_refused(managed: Managed, other: str, times: int) -> None:
+    sources = {reason: Scripted(error(reason)) for reason in ("unreachable", other)}
+    with pytest.raises(TokenSourceError) as caught:
+        managed(ChainTokenSource(sources)).token()
+    assert [len(source.asked) for source in sources.values()] == [times] * 2
+    assert caught.value.attempts == times
 
 
 def test_an_asked_wait_is_kept_if_it_is_short(managed: Managed, clock: ManualClock) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextvars
 import copy
 import gc
 import logging
 import pickle
+import threading
 from typing import Any
 
 import pytest
@@ -61,7 +63,8 @@ def test_making_one_asks_nobody() -> None:
 
 def test_the_request_goes_to_each_as_it_is() -> None:
     first, second = Scripted(not_here()), Scripted("token")
-    request = TokenRequest(force=True, identity="ada")
+    clock = ManualClock()
+    request = TokenRequest(force=True, identity="ada", deadline=clock.monotonic() + 5, clock=clock)
     ChainTokenSource({"a": first, "b": second}).fetch(request)
     assert first.asked == second.asked == [request]
 
@@ -135,6 +138,74 @@ def test_they_are_asked_within_the_deadline() -> None:
     assert error.reason == "timeout"
     assert "no time left to ask it, after a, b" in str(error.failures[2][1])
     assert last.asked == []
+
+
+def test_each_has_its_own_time() -> None:
+    clock = ManualClock()
+    left: list[float | None] = []
+
+    def look(request: TokenRequest) -> str:
+        left.append(request.left)
+        raise failed()
+
+    quick, unlimited = Scripted(failed()), CallableTokenSource(look)
+    quick.timeout = 2.5  # type: ignore[attr-defined]
+    chain = ChainTokenSource({"quick": quick, "slow": CallableTokenSource(look, timeout=7), "unlimited": unlimited})
+    failure_of(chain, TokenRequest(deadline=clock.monotonic() + 20, clock=clock))
+    assert [quick.asked[0].left, *left] == [2.5, 7, 20]
+    failure_of(chain, TokenRequest(clock=clock))
+    assert [quick.asked[1].left, *left[2:]] == [2.5, 7, 30]
+
+
+def test_one_that_hangs_is_left_behind_and_the_next_is_asked() -> None:
+    clock = ManualClock()
+    stop = threading.Event()
+    chain = ChainTokenSource({"hangs": CallableTokenSource(lambda: str(stop.wait(20)), timeout=1), "works": StaticTokenSource("token")})
+    request = TokenRequest(deadline=clock.monotonic() + 31, clock=clock)
+    assert chain.fetch(request).value == "token"
+    assert clock.waits == [1]
+    with AnimusClient(chain, api_base_url="http://127.0.0.1:1/v3", clock=clock) as client:
+        assert client._manager.token().value == "token"
+    for _ in range(2):
+        chain.fetch(TokenRequest(clock=clock))
+    before = threading.active_count()
+    error = failure_of(chain.remove("works").insert_after("hangs", "down", Scripted(failed())), TokenRequest(clock=clock))
+    assert [each.reason for _, each in error.failures] == ["timeout", "unreachable"]
+    chain.fetch(TokenRequest(clock=clock))  # the fifth time: four have not come back
+    assert threading.active_count() == before + 1
+    stop.set()
+
+
+def test_one_with_a_time_limit_gets_the_callers_context_and_gives_what_it_gives() -> None:
+    user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
+    user.set("u1")
+    chain = ChainTokenSource({"a": CallableTokenSource(lambda: f"token-of-{user.get()}", timeout=20)})
+    assert chain.fetch(ASK).value == "token-of-u1"
+
+    def refuse() -> str:
+        raise failed("unauthorized")
+
+    def interrupted() -> str:
+        raise KeyboardInterrupt
+
+    assert failure_of(ChainTokenSource({"a": CallableTokenSource(refuse, timeout=20)})).reason == "unauthorized"
+    with pytest.raises(KeyboardInterrupt):
+        ChainTokenSource({"a": CallableTokenSource(interrupted, timeout=20), "b": StaticTokenSource("token")}).fetch(ASK)
+
+
+def test_without_threads_one_with_a_time_limit_is_asked_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_start(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    chain = ChainTokenSource({"a": CallableTokenSource(lambda: "token", timeout=20)})
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_start)
+        assert chain.fetch(ASK).value == "token"
+
+
+def test_an_impossible_member_is_told_by_its_name() -> None:
+    with pytest.raises(ConfigurationError, match=r"sources\['login'\]: token_source must be"):
+        ChainTokenSource({"a": StaticTokenSource("t"), "login": 7})
 
 
 def test_an_interrupt_goes_through() -> None:
@@ -240,9 +311,9 @@ def test_impossible_chains_are_refused() -> None:
 
 def test_what_it_says_of_itself_comes_from_its_sources() -> None:
     local = ChainTokenSource({"a": EnvironmentTokenSource(), "b": StaticTokenSource("t")})
-    assert (local.local, local.contains_callables, local.background, local.own_thread) == (True, False, True, False)
+    assert (local.local, local.contains_callables, local.background) == (True, False, True)
     mixed = local.insert_after("b", "c", CallableTokenSource(lambda: "t", timeout=7))
-    assert (mixed.local, mixed.contains_callables, mixed.background, mixed.own_thread) == (False, True, True, True)
+    assert (mixed.local, mixed.contains_callables, mixed.background) == (False, True, True)
     assert not mixed.insert_after("c", "d", CallableTokenSource(lambda: "t", background=False)).background
     assert ChainTokenSource({"a": CommandTokenSource("x", timeout=3), "b": UrlTokenSource("https://x/y", timeout=4)}).timeout == 7
     assert ChainTokenSource({"a": Scripted("t")}).timeout == 30
