@@ -81,6 +81,6 @@ def no_details(context: str, source: str, *, came: bool) -> AuthenticationError:
     return AuthenticationError(
         f"no LiveKit details for {context!r} come with the tokens of {source}",
         reason="no_livekit",
-        hint='The token provider must answer {"animus": {"token": …}, "livekit": {"voice": {"url": …, "token": …}}}; '
-        "clear_auth_token() has it asked anew",
+        hint='The token provider must answer {"animus": {"token": …}, "livekit": {"voice": {"url": …, "token": …}}}, '
+        "with a URL such as wss://… and a JWT; clear_auth_token() has it asked anew",
     )

@@ -23,6 +23,7 @@ from animus.tokens.token import LiveKitDetails, Token, fits_header
 _STATUS_REASONS = {401: "unauthorized", 403: "unauthorized", 404: "not_found", 405: "method_not_allowed", 429: "rate_limited"}
 _PLACES = ("accessToken", "access_token", "token")  # after animus.token; letter case counts
 _LIFETIMES = ("expiresIn", "expires_in")
+_ROOM_SCHEMES = ("ws://", "wss://", "http://", "https://")
 _BOM = "\ufeff"
 # what a page, or a piece of one such as PHP's complaints, begins with
 _PAGE = re.compile(
@@ -234,7 +235,7 @@ def _livekit(beside: Mapping[str, Any]) -> dict[str, LiveKitDetails]:
         if not isinstance(context, str) or not isinstance(details, Mapping):
             continue
         url, token = details.get("url"), details.get("token")
-        if not isinstance(url, str) or not url.startswith(("ws://", "wss://", "http://", "https://")) or not isinstance(token, str):
+        if not isinstance(url, str) or not isinstance(token, str) or not url.lower().startswith(_ROOM_SCHEMES):
             continue
         try:
             claims = peek_claims(token)

@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from animus.errors import TokenSourceError
 from animus.tokens.reasons import HINTS
 from animus.tokens.response import read_answer, read_value
-from animus.tokens.token import Token
+from animus.tokens.token import LiveKitDetails, Token
 from tests.tokens.minting import SIGNATURE, mint, token_of
 
 NOW = 1795600000.0
@@ -69,6 +69,7 @@ def test_the_asked_wait_is_kept() -> None:
     [
         b"<!DOCTYPE html><p>x", b"<!doctype   HTML>", b"<html lang=en>", b"\xef\xbb\xbf\r\n<HTML>", b"<!-- a --><!-- b -->\n<html>",
         b'<?xml version="1.0"?>\n<!DOCTYPE html PUBLIC "">', b"<head>", b"<title>Sign in</title>", b"<script>x</script>",
+        b"<br />\n<b>Fatal error</b>: Uncaught", b"<table>", b"<h2>Oops</h2>", b"<pre>Traceback", b"<noscript>", b"<IFRAME src=x>",
     ],
 )  # fmt: skip
 def test_a_page_is_called_a_page(body: bytes) -> None:
@@ -285,6 +286,51 @@ def test_a_text_that_cannot_stand_in_a_header_is_refused(given: str) -> None:
 )
 def test_other_values_have_the_wrong_shape(given: Any) -> None:
     assert value_reason(given) == "wrong_shape"
+
+
+def test_what_cannot_stand_in_a_header_is_told_as_such() -> None:
+    for text, said in (("two words", "white space"), ("caf\xe9-key", "other characters than visible ASCII"), ('"quoted"', "in quotes")):
+        with pytest.raises(TokenSourceError, match=said) as caught:
+            value(text)
+        assert text not in str(caught.value)
+    for text, said in (("two words", "white space"), ("caf\xe9", "visible ASCII"), ("", "empty")):
+        with pytest.raises(TokenSourceError, match=said):
+            value(Token(text))
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"value": None}, r"Token\.value must be a text, not None"),
+        ({"value": b"abc"}, r"Token\.value must be a text, not a bytes"),
+        ({"value": ["x"]}, r"Token\.value must be a text, not a list"),
+        ({"value": "x", "expires_at": "soon"}, r"Token\.expires_at must be a number of seconds, not a str"),
+        ({"value": "x", "expires_at": True}, r"Token\.expires_at must be a number of seconds, not a bool"),
+        ({"value": "x", "skew": "0"}, r"Token\.skew"),
+        ({"value": "x", "issued_at": object()}, r"Token\.issued_at"),
+        ({"value": "x", "livekit": None}, r"Token\.livekit must be a mapping"),
+        ({"value": "x", "livekit": {"voice": "wss://x"}}, r"Token\.livekit must be a mapping"),
+    ],
+)
+def test_a_token_is_made_of_what_it_should_be(fields: dict[str, Any], field: str) -> None:
+    with pytest.raises(TypeError, match=field):
+        Token(**fields)
+
+
+def test_a_number_of_too_many_digits_is_no_end() -> None:
+    with pytest.raises(ValueError, match="not one of 401 digits"):
+        Token("x", 10**400)
+
+
+def test_realtime_details_are_made_of_what_they_should_be() -> None:
+    for fields in ((None, "t"), ("wss://x", None), ("wss://x", b"t"), ("wss://x", "t", "soon")):
+        with pytest.raises(TypeError, match=r"LiveKitDetails\."):
+            LiveKitDetails(*fields)  # type: ignore[arg-type]
+
+
+def test_the_scheme_of_a_room_may_be_written_in_any_case() -> None:
+    answered = {"token": JWT, "livekit": {"voice": {"url": "WSS://x", "token": JWT}}}
+    assert value(answered).livekit["voice"].url == "WSS://x"
 
 
 def test_a_token_gets_what_it_lacks() -> None:
