@@ -28,6 +28,7 @@ class Unset:
         return "UNSET"
 
 
+_MOST_SECONDS = 1e9
 UNSET: Final = Unset()
 Made = TypeVar("Made", bound="DataclassInstance")
 
@@ -80,8 +81,11 @@ def boolean(field: str, value: object) -> bool:
 
 
 def seconds(field: str, value: object, *, zero: bool = True) -> float:
-    """Check for a duration in seconds."""
-    return number(field, value, 0) if zero else number(field, value, above=0)
+    """Check for a duration in seconds, of 31 years at most: sockets and locks of some systems take no more."""
+    checked = number(field, value, 0) if zero else number(field, value, above=0)
+    if checked > _MOST_SECONDS:
+        raise refuse(field, value, f"{_MOST_SECONDS:.0f} seconds at most")
+    return checked
 
 
 def known_keys(where: str, given: Mapping[str, Any], known: Iterable[str]) -> None:

@@ -145,6 +145,7 @@ def test_a_key_is_never_sent_to_production_by_a_test(emulator: Emulator) -> None
         ((URL,), {"vision": {"model": ""}}, r"vision\.model must be a non-blank string, not an empty string"),
         ((URL,), {"timeouts": {"conect": 5}}, "timeouts has no setting 'conect'.*Did you mean 'connect'"),
         ((URL,), {"timeouts": 0}, r"timeouts\.deadline must be a number above 0"),
+        ((URL,), {"timeouts": 1e10}, r"timeouts\.deadline must be 1000000000 seconds at most, not 10000000000"),
         ((URL,), {"timeouts": "5"}, "timeouts must be a Timeouts, a mapping of limits, or the seconds"),
         ((URL,), {"retry": -1}, r"retry\.repeats must be a number of at least 0"),
         ((URL,), {"retry": {"repeats": 1.5}}, r"retry\.repeats must be a whole number"),

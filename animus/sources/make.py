@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from animus import _check, _fork
 from animus._clock import SYSTEM_CLOCK, Clock
 from animus.errors import ConfigurationError
 from animus.sources.env import default_source
 from animus.sources.function import CallableTokenSource
-from animus.sources.protocol import TokenSource
+from animus.sources.protocol import TokenSource, is_token_source
 
 if TYPE_CHECKING:
     from animus.sources.apikey import ApiKeyTokenSource
@@ -43,8 +43,8 @@ def as_token_source(
         return _at_home(_from_text(value, allow_insecure_http=allow_insecure_http, clock=clock), api_base_url)
     if isinstance(value, type):
         raise ConfigurationError(f"token_source is the class {value.__name__}, not an object of it", hint=f"Write {value.__name__}(…)")
-    if isinstance(value, TokenSource):
-        return _at_home(value, api_base_url)
+    if is_token_source(value):
+        return _at_home(cast(TokenSource, value), api_base_url)
     if callable(value):
         return CallableTokenSource(value)
     lacking = [name for name in _MEMBERS if not hasattr(value, name)]

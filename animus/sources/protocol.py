@@ -54,3 +54,15 @@ class TokenSource(Protocol):
         Raises:
             TokenSourceError: the source failed, with a ``reason``. Any other exception is wrapped into one.
         """
+
+
+def is_token_source(value: object) -> bool:
+    """Tell whether ``value`` is an object with the members of a :class:`TokenSource`; one that raises when it is looked at counts, too."""
+    return not isinstance(value, type) and all(_has(value, name) for name in ("fetch", "fingerprint"))
+
+
+def _has(value: object, name: str) -> bool:
+    try:
+        return hasattr(value, name)
+    except Exception:  # a property of somebody's; whoever needs what it gives is told
+        return True

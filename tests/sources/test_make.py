@@ -32,6 +32,16 @@ def test_a_source_is_itself() -> None:
     assert as_token_source(static, api_base_url="https://api.test/v3") is static
 
 
+def test_an_object_that_raises_when_it_is_looked_at_is_a_source() -> None:
+    class Riddle(Own):
+        @property
+        def fingerprint(self) -> str:  # type: ignore[override]
+            raise RuntimeError("not yet")
+
+    riddle = Riddle()
+    assert as_token_source(riddle) is riddle
+
+
 def test_a_url_text_is_a_url_source() -> None:
     for text in ("https://back.end/token", " HTTPS://back.end/token "):
         assert isinstance(as_token_source(text), UrlTokenSource)

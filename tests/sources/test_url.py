@@ -294,8 +294,8 @@ def test_a_body_that_cannot_be_json_is_a_failure(provider: Provider) -> None:
     "settings",
     [
         {"url": "http://back.end/token"}, {"url": "ftp://back.end"}, {"url": ""}, {"url": None}, {"url": "https://back.end/a b"},
-        {"method": "PO ST"},
-        {"method": ""}, {"timeout": 0}, {"timeout": float("inf")}, {"json": {}, "data": {}}, {"headers": ["a"]}, {"headers": {"a b": "c"}},
+        {"method": "PO ST"}, {"method": ""}, {"timeout": 0}, {"timeout": float("inf")}, {"timeout": 1e10},
+        {"json": {}, "data": {}}, {"headers": ["a"]}, {"headers": {"a b": "c"}},
         {"headers": {1: "c"}}, {"background": "no"},
     ],
 )  # fmt: skip
