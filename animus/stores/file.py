@@ -79,7 +79,7 @@ class FileTokenStore:
         content = self._folder.read(_name(key, "json"))
         if content is None:
             return None
-        stored = StoredToken.from_json(content.decode("utf-8", "replace"))
+        stored = StoredToken.from_json(content)
         if stored is None:
             raise ValueError(f"a file in {self.folder} is damaged, or none of ours; it will be replaced")
         return stored
@@ -111,7 +111,7 @@ class FileTokenStore:
         if content is None:
             return None
         try:
-            since, until, text = _strict_json.loads(content.decode("utf-8", "replace"))
+            since, until, text = _strict_json.loads(content.decode())
             # neither before nor after: the wall clock, the only one that processes share, may have been moved
             return str(text) if since <= self._clock.time() < until else None
         except (ValueError, TypeError):

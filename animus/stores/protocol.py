@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -12,6 +13,9 @@ from typing import Any, Protocol, runtime_checkable
 from animus import _strict_json
 from animus._secret import Secret
 from animus.tokens.token import LiveKitDetails, Token
+
+# the rule for fresh tokens holds for what may be damaged, too: all else cannot stand in a header, and an error about that would show it
+_VISIBLE_ASCII = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +53,19 @@ class StoredToken:
         )
 
     @classmethod
-    def from_json(cls, text: str) -> StoredToken | None:
-        """Give the token in a JSON text, or None if it is not one of :meth:`to_json`: what rests somewhere can be damaged."""
+    def from_json(cls, text: str | bytes) -> StoredToken | None:
+        """Give the token in a JSON text, or None if it is not one of :meth:`to_json`: what rests somewhere can be damaged.
+
+        Bytes are read as UTF-8. A token with a character that cannot stand in a header is none.
+        """
         try:
-            data = _strict_json.loads(text)
+            data = _strict_json.loads(text if isinstance(text, str) else text.decode())
             livekit = {
-                str(context): LiveKitDetails(_text(d["url"]), _text(d["token"]), _time(d["expires_at"]))
+                str(context): LiveKitDetails(_text(d["url"]), _token(d["token"]), _time(d["expires_at"]))
                 for context, d in data["livekit"].items()
             }
             skew = _time(data["skew"])
-            return cls(_text(data["value"]), _time(data["expires_at"]), 0.0 if skew is None else skew, _time(data["issued_at"]), livekit)
+            return cls(_token(data["value"]), _time(data["expires_at"]), 0.0 if skew is None else skew, _time(data["issued_at"]), livekit)
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
 
@@ -115,6 +122,13 @@ def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise TypeError
     return value
+
+
+def _token(value: Any) -> str:
+    text = _text(value)
+    if _VISIBLE_ASCII.fullmatch(text) is None:
+        raise ValueError
+    return text
 
 
 def _time(value: Any) -> float | None:

@@ -92,10 +92,10 @@ class RedisTokenStore:
         Raises:
             ConnectionError, ValueError: Redis cannot be asked, or what is there is damaged.
         """
-        text = self._text_at(self._prefix + key)
-        if text is None:
+        content = self._content_at(self._prefix + key)
+        if content is None:
             return None
-        stored = StoredToken.from_json(text)
+        stored = StoredToken.from_json(content)
         if stored is None:
             raise ValueError(f"a token in the Redis at {self._where} is damaged, or none of ours; it will be replaced")
         return stored
@@ -120,12 +120,16 @@ class RedisTokenStore:
         self._run(lambda redis: redis.delete(self._prefix + key, self._failed(key)))
 
     def load_failure(self, key: str) -> str | None:
-        """Give what was saved last under ``key``, or None if its time is over.
+        """Give what was saved last under ``key``, or None if its time is over, or not to be made out.
 
         Raises:
             ConnectionError: Redis cannot be asked.
         """
-        return self._text_at(self._failed(key))
+        content = self._content_at(self._failed(key))
+        try:
+            return content.decode() if isinstance(content, bytes) else content
+        except UnicodeDecodeError:
+            return None
 
     def save_failure(self, key: str, text: str, seconds: float) -> None:
         """Keep ``text`` under ``key`` for so many seconds.
@@ -162,22 +166,20 @@ class RedisTokenStore:
     def _failed(self, key: str) -> str:
         return f"{self._prefix}failed:{key}"
 
-    def _text_at(self, name: str) -> str | None:
-        """Give the text under a name; an empty one for a list, a hash or whatever else somebody has put there."""
-        _fork.check_pid()
-        with _fork.forks_wait:
-            from redis.exceptions import ResponseError
+    def _content_at(self, name: str) -> bytes | str | None:
+        """Give what is under a name; nothing for a list, a hash, or what else is no text that somebody has put there."""
 
         def get(redis: Any) -> Any:
             try:
                 return redis.get(name)
-            except ResponseError as error:
-                if str(error).startswith("WRONGTYPE"):  # nothing is wrong with Redis, and save() replaces it
-                    return ""
+            except Exception as error:
+                # nothing is wrong with Redis, and save() replaces it
+                if isinstance(error, UnicodeDecodeError) or str(error).startswith("WRONGTYPE"):
+                    return b""
                 raise
 
-        answer = self._run(get)
-        return answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
+        content: bytes | str | None = self._run(get)
+        return content
 
     def _run(self, act: Callable[[Any], Any]) -> Any:
         """Do something with the client; leave a Redis that is down alone for a while, and say the same of it all the while."""

@@ -100,12 +100,11 @@ def test_folder_and_files_are_for_their_owner_alone(store: FileTokenStore, umask
 
 
 def test_any_key_makes_a_file_name(store: FileTokenStore) -> None:
-    for key in ("..", "../../etc/passwd", "a/b", "", "x" * 1000, "CON", "é", "\udc80", "UPPER" * 13):
-        store.save(key, StoredToken(f"token of {key[:9]!r}"))
-    for key in ("..", "../../etc/passwd", "a/b", "", "x" * 1000, "CON", "é", "\udc80", "UPPER" * 13):
-        loaded = store.load(key)
-        assert loaded is not None
-        assert loaded.value == f"token of {key[:9]!r}"
+    keys = ("..", "../../etc/passwd", "a/b", "", "x" * 1000, "CON", "é", "\udc80", "UPPER" * 13)
+    for number, key in enumerate(keys):
+        store.save(key, StoredToken(f"token-{number}"))
+    for number, key in enumerate(keys):
+        assert store.load(key) == StoredToken(f"token-{number}")
     assert {path.parent for path in store.folder.parent.rglob("*.json")} == {store.folder}
 
 

@@ -92,6 +92,7 @@ def test_a_lock_is_freed_by_an_exception() -> None:
 def test_a_token_is_written_as_json_and_read_back() -> None:
     stored = StoredToken.of(TOKEN)
     assert StoredToken.from_json(stored.to_json()) == stored
+    assert StoredToken.from_json(stored.to_json().encode()) == stored
     assert StoredToken.from_json(StoredToken("opaque").to_json()) == StoredToken("opaque")
 
 
