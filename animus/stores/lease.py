@@ -7,25 +7,32 @@ import os
 import secrets
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 logger: logging.Logger = logging.getLogger(__name__)
 
 LEASE = 3.0  # seconds a lock outlives a holder that was killed
 _RENEWALS = 3  # in that time
-# the holder's mark is looked at where the key is: between looking and deleting here, it could have become somebody else's
-_RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
-_RENEW = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
+_FAILED_RENEWALS = 4 * _RENEWALS  # in that time, as long as they fail
+# the holder's mark is looked at where the key is: between looking and deleting here, it could have become somebody else's.
+# A list or whatever else is there is somebody else's (pcall: get does not end the script)
+_RELEASE = "if redis.pcall('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
+_RENEW = "if redis.pcall('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
 
-# runs something with the Redis client
-Run = Callable[[Callable[[Any], Any]], Any]
+
+class Run(Protocol):
+    """Runs something with the Redis client."""
+
+    def __call__(self, act: Callable[[Any], Any], *, anyway: bool = False) -> Any:
+        """Give what ``act`` gives; ``anyway``: even if the client has failed a moment ago."""
 
 
 class Lease:
     """Holds one lock: ``SET NX PX`` with a mark of its own, renewed by a daemon thread for as long as it is held.
 
     A fetch may take longer than the lease; a holder that is killed, or stands still, loses it after :data:`LEASE` seconds. The
-    renewals count real time: so does Redis.
+    renewals count real time: so does Redis. A renewal that fails is tried again soon, until Redis says that the lock is somebody
+    else's: one that was busy or unreachable for a moment has kept it.
 
     Threads: one holds it. Fork: a child lets go of nothing; the lock is its parent's.
 
@@ -43,10 +50,9 @@ class Lease:
 
     def take(self) -> bool:
         """Try once; tell whether it is ours."""
-        milliseconds = int(LEASE * 1000)
-        taken = self._run(lambda redis: redis.set(self._name, self._mark, nx=True, px=milliseconds))
+        taken = self._run(lambda redis: redis.set(self._name, self._mark, nx=True, px=_lease()))
         # an answer that got lost has the client ask a second time: then the key is there, and ours
-        return bool(taken) or _text(self._run(lambda redis: redis.get(self._name))) == self._mark
+        return bool(taken) or self._still_ours()
 
     def keep(self) -> None:
         """Begin to renew it."""
@@ -64,15 +70,20 @@ class Lease:
         self._run(lambda redis: redis.eval(_RELEASE, 1, self._name, self._mark))
 
     def _renew(self) -> None:
-        milliseconds = int(LEASE * 1000)
-        while not self._left.wait(LEASE / _RENEWALS):
+        renewals = _RENEWALS
+        while not self._left.wait(LEASE / renewals):
             try:
-                if not self._run(lambda redis: redis.eval(_RENEW, 1, self._name, self._mark, milliseconds)):
+                if not self._still_ours(anyway=True):
                     return
-            except Exception as error:  # Redis went away: then the lock did, too
+                renewals = _RENEWALS
+            except Exception as error:
                 logger.debug("the lock of a token could not be renewed: %s", type(error).__name__)
-                return
+                renewals = _FAILED_RENEWALS
+
+    def _still_ours(self, *, anyway: bool = False) -> bool:
+        """Tell whether it is; then it is so for the whole time again."""
+        return bool(self._run(lambda redis: redis.eval(_RENEW, 1, self._name, self._mark, _lease()), anyway=anyway))
 
 
-def _text(answer: Any) -> str | None:
-    return answer.decode("ascii", "replace") if isinstance(answer, bytes) else answer
+def _lease() -> int:
+    return int(LEASE * 1000)

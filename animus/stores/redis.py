@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import re
+import inspect
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from animus import _check, _fork
 from animus._cause import describe
@@ -18,17 +17,17 @@ from animus.stores.extra import require
 from animus.stores.lease import Lease
 from animus.stores.polling import poll
 from animus.stores.protocol import StoredToken
+from animus.stores.redis_url import checked_redis_url, passwords_in
 
 if TYPE_CHECKING:
     from redis import Redis
 
-SCHEMES = ("redis://", "rediss://", "unix://")
 _SHORTEST_LIFE = 60.0  # seconds a token is kept at least: whoever loads it decides what it is worth
 _LONGEST_LIFE = 31 * 86400.0
 _UNKNOWN_LIFE = 86400.0  # of a token without a known end
 _REST = 5.0  # seconds a Redis that cannot be reached is left alone
-_DATABASE = re.compile(r"(/\d*)?")
 _MEMBERS = ("get", "set", "delete", "eval")
+_CLIENTS = "Give a redis.Redis, or a URL such as redis://localhost:6379/0"
 
 
 class RedisTokenStore:
@@ -39,7 +38,7 @@ class RedisTokenStore:
     * All processes that use the same Redis and prefix share tokens: one of them fetches, the others take over.
     * The lock is ``SET NX PX`` with a mark of its holder. It is free three seconds after a holder was killed.
     * A Redis that cannot be reached costs a call at most about two seconds, once in five: the client says so once and fetches for
-      itself. As soon as it is there again it is used again.
+      itself. As soon as it is there again it is used again. What is to be forgotten is told it each time.
     * Whoever can read that Redis can read the tokens. Use ``rediss://`` where others share the network.
 
     Threads, processes, machines: any, at once. Fork: the child makes connections of its own (a client that you give is left to
@@ -53,7 +52,8 @@ class RedisTokenStore:
         clock: For tests.
 
     Raises:
-        ConfigurationError: the package for it is not installed, or ``redis`` is none of these. The URL is not shown.
+        ConfigurationError: the package for it is not installed, or ``redis`` is none of these (a client for asyncio and a pipeline are
+            none). The URL is not shown.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class RedisTokenStore:
             self._url = checked_redis_url("redis", redis)
             self._where = bare_url(self._url)
         elif all(hasattr(redis, member) for member in _MEMBERS):
-            self._theirs = redis
+            self._theirs = _checked_client(redis)
             self._where = f"a {type(redis).__name__} client"
         elif callable(redis):
             self._url = redis
@@ -104,7 +104,7 @@ class RedisTokenStore:
         """Keep ``stored`` under ``key`` until it is over; one without a known end for a day.
 
         Raises:
-            ConnectionError: Redis cannot be asked.
+            ConnectionError, ValueError: Redis cannot be asked; the latter if its URL is not usable.
         """
         until = stored.token().usable_until
         left = _UNKNOWN_LIFE if until is None else min(max(until - self._clock.time(), _SHORTEST_LIFE), _LONGEST_LIFE)
@@ -112,18 +112,23 @@ class RedisTokenStore:
         self._run(lambda redis: redis.set(self._prefix + key, text, px=int(left * 1000)))
 
     def delete(self, key: str) -> None:
-        """Forget what is under ``key``, a failure too.
+        """Forget what is under ``key``, a failure too. That is tried even while a Redis that failed is left alone.
 
         Raises:
-            ConnectionError: Redis cannot be asked.
+            ConnectionError, ValueError: Redis cannot be asked; what was there may still be.
         """
-        self._run(lambda redis: redis.delete(self._prefix + key, self._failed(key)))
+
+        def forget(redis: Any) -> None:
+            for name in (self._prefix + key, self._failed(key)):  # in a cluster, keys of one command must be on one node
+                redis.delete(name)
+
+        self._run(forget, anyway=True)
 
     def load_failure(self, key: str) -> str | None:
         """Give what was saved last under ``key``, or None if its time is over, or not to be made out.
 
         Raises:
-            ConnectionError: Redis cannot be asked.
+            ConnectionError, ValueError: Redis cannot be asked; the latter if its URL is not usable.
         """
         content = self._content_at(self._failed(key))
         try:
@@ -135,7 +140,7 @@ class RedisTokenStore:
         """Keep ``text`` under ``key`` for so many seconds.
 
         Raises:
-            ConnectionError: Redis cannot be asked.
+            ConnectionError, ValueError: Redis cannot be asked; the latter if its URL is not usable.
         """
         self._run(lambda redis: redis.set(self._failed(key), text, px=max(1, int(seconds * 1000))))
 
@@ -145,7 +150,7 @@ class RedisTokenStore:
 
         Raises:
             TimeoutError: it was not free within ``timeout`` seconds.
-            ConnectionError: Redis cannot be asked.
+            ConnectionError, ValueError: Redis cannot be asked; the latter if its URL is not usable.
         """
         lease = Lease(self._run, f"{self._prefix}lock:{key}")
         poll(lease.take, timeout, self._clock)
@@ -181,18 +186,20 @@ class RedisTokenStore:
         content: bytes | str | None = self._run(get)
         return content
 
-    def _run(self, act: Callable[[Any], Any]) -> Any:
-        """Do something with the client; leave a Redis that is down alone for a while, and say the same of it all the while."""
-        _fork.check_pid()
-        with _fork.forks_wait:
-            from redis.exceptions import RedisError
+    def _run(self, act: Callable[[Any], Any], *, anyway: bool = False) -> Any:
+        """Do something with the client; leave a Redis that is down alone for a while, and say the same of it all the while.
 
+        Args:
+            anyway: Do it even so.
+        """
+        _fork.check_pid()
         outage = self._outage
-        if outage is not None and self._clock.monotonic() < self._rests_until:
+        if outage is not None and not anyway and self._clock.monotonic() < self._rests_until:
             raise ConnectionError(outage)
+        client = self._client()
         try:
-            answer = act(self._client())
-        except (RedisError, OSError) as error:
+            answer = act(client)
+        except Exception as error:  # not only those of redis: an option of a URL can have it raise anything
             outage = outage or f"the Redis at {self._where} cannot be used: {describe(error, self._secrets)}"
         else:
             self._outage = None
@@ -212,20 +219,31 @@ class RedisTokenStore:
             from redis.backoff import NoBackoff
             from redis.retry import Retry
 
-        given = self._url() if callable(self._url) else self._url
         try:
-            url = checked_redis_url("redis", given)
-            self._secrets, self._where = _passwords(url), bare_url(url)
+            url = checked_redis_url("redis", self._given_url())
+            self._secrets, self._where = passwords_in(url), bare_url(url)
             settings: dict[str, Any] = {"socket_timeout": self._timeout, "socket_connect_timeout": self._timeout}
-            if not url.lower().startswith("unix:"):
+            if not url.startswith("unix:"):
                 settings["socket_keepalive"] = True
             # one repetition, for a connection that died while nobody used it
-            return Redis.from_url(str.__str__(url), retry=Retry(NoBackoff(), 1), **settings)
+            client = Redis.from_url(str.__str__(url), retry=Retry(NoBackoff(), 1), **settings)
+            pool = client.connection_pool
+            pool.connection_class(**pool.connection_kwargs)  # connects to nothing, and shows whether it knows all options of the URL
+            return client
         except ConfigurationError as error:
             problem = error.message
-        except (ValueError, TypeError):  # whose text may show a password with a strange character
-            problem = "its URL cannot be read"
+        except Exception:  # whose text may show a password with a strange character
+            problem = "its URL cannot be read, or has an option that the package redis does not know"
         raise ValueError(f"the Redis at {self._where} cannot be used: {problem}")
+
+    def _given_url(self) -> str:
+        if not callable(self._url):
+            return str.__str__(self._url)
+        try:
+            return self._url()
+        except Exception as error:
+            problem = type(error).__name__  # alone, since its text may show what the function has read
+        raise ConfigurationError(f"the function for it raised {problem}")
 
     def __repr__(self) -> str:
         return scrub(f"<RedisTokenStore at {self._where}>")
@@ -239,7 +257,7 @@ class RedisTokenStore:
     def __reduce__(self) -> Any:
         if self._url is None:
             raise TypeError(f"{self!r} is not pickled: it was made with a client; make it with a URL, or a function that gives one")
-        if not callable(self._url) and _passwords(self._url):
+        if not callable(self._url) and passwords_in(self._url):
             raise TypeError(
                 f"{self!r} is not pickled: there is a password in its URL. Set ANIMUS_TOKEN_STORE instead, "
                 "or give a function (of a module, so that pickle finds it) that reads the URL where it is needed"
@@ -248,27 +266,19 @@ class RedisTokenStore:
         return functools.partial(type(self), url, **self._settings), ()
 
 
-def checked_redis_url(field: str, url: object) -> Secret:
-    """Give ``url`` hidden, if it is one.
+def _checked_client(client: Any) -> Any:
+    """Give ``client`` if what it is asked is answered at once.
 
     Raises:
-        ConfigurationError: it is none; it is not shown.
+        ConfigurationError: it is a class, a pipeline, or for asyncio.
     """
-    text = _check.text(field, url).strip()
-    try:
-        parts = urlsplit(text)
-        # where a password with a slash or a question mark in it is taken for host and path
-        usable = bool(parts.hostname and parts.port != 0 and _DATABASE.fullmatch(parts.path)) or parts.scheme == "unix"
-        usable = usable and text.lower().startswith(SCHEMES) and not parts.fragment
-    except ValueError:
-        usable = False
-    if not usable:
-        raise _check.refuse(field, url, "a URL such as redis://localhost:6379/0", hint="A password must be percent-encoded")
-    return Secret(text)
-
-
-def _passwords(url: str) -> list[Secret]:
-    """Give all of a URL that may be a password, as written and as meant."""
-    parts = urlsplit(url)
-    written = [parts.password or "", *(value for name, value in parse_qsl(parts.query) if "password" in name.lower())]
-    return [Secret(text) for password in written if password for text in (password, unquote(password))]
+    kind = type(client)
+    if isinstance(client, type):
+        problem = f"the class {client.__name__}, not an object of it"
+    elif hasattr(kind, "execute") and hasattr(kind, "reset"):
+        problem = "a pipeline, which answers nothing before it is executed"
+    elif inspect.iscoroutinefunction(getattr(kind, "execute_command", None)):
+        problem = f"a {kind.__name__} for asyncio, and token stores do not await"
+    else:
+        return client
+    raise ConfigurationError(f"redis is {problem}", hint=_CLIENTS)

@@ -17,7 +17,6 @@ from animus import AnimusClient, FileTokenStore, RedisTokenStore, TokenStore
 from animus.emulator import Emulator
 from animus.stores.protocol import StoredToken, store_key
 from animus.tokens.token import LiveKitDetails
-from tests.tokens.minting import mint
 from tests.wired import CHAT, user
 
 KEY = store_key("url:x", "u1")
@@ -57,7 +56,7 @@ def test_a_bit_that_is_turned_in_a_file_is_damage_or_makes_a_token_that_can_be_s
     assert damaged > len(whole)
 
 
-@pytest.mark.parametrize("strange", ["\n", "\r\nHost: x", "\x00", " ", "é", "\ufffd", "\ud800", "\x7f", "\u2028"])
+@pytest.mark.parametrize("strange", ["\n", "\r\nHost: x", "\x00", " ", "é", "\ufffd", "\x7f", "\u2028"])
 def test_a_token_that_cannot_stand_in_a_header_is_none(strange: str) -> None:
     data = json.loads(TOKEN.to_json())
     for holder, name in ((data, "value"), (data["livekit"]["voice"], "token")):

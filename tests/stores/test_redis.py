@@ -7,12 +7,16 @@ import logging
 import pickle
 import secrets
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
-from redis import Redis
+from redis import Redis, asyncio as redis_asyncio
+from redis.cluster import ClusterPipeline
 
 from animus import ConfigurationError
 from animus.refresh.manager import TokenManager
@@ -52,6 +56,13 @@ class TestRedisTokenStoreOfAClient(TestRedisTokenStore):
 
     def make_store(self) -> RedisTokenStore:
         return RedisTokenStore(self.client, prefix=self.prefix)
+
+
+def _wait_until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < end, "it does not happen"
+        time.sleep(0.005)
 
 
 @pytest.fixture
@@ -106,24 +117,53 @@ def test_what_is_no_text_is_damaged_and_replaced_and_spoils_nothing_else(store: 
         assert store.load(KEY) == TOKEN
 
 
-def test_a_look_is_one_command_with_ten_thousand_tokens(redis_url: str, prefix: str) -> None:
-    with Redis.from_url(redis_url) as redis:
-        redis.mset({f"{prefix}{number:064x}": "x" for number in range(10_000)})
-        sent: list[tuple[Any, ...]] = []
+class Counted(Redis):
+    """Keeps all commands."""
 
-        class Counted(Redis):
-            def execute_command(self, *command: Any, **options: Any) -> Any:
-                sent.append(command)
-                return super().execute_command(*command, **options)
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.sent: list[tuple[Any, ...]] = []
+        super().__init__(*args, **options)
 
-        with Counted.from_url(redis_url) as counted:
-            store = RedisTokenStore(counted, prefix=prefix)
-            store.save(KEY, TOKEN)
-            sent.clear()
-            assert store.load(KEY) == TOKEN
-            assert store.load("another") is None
-            assert sent == [("GET", f"{prefix}{KEY}"), ("GET", f"{prefix}another")]
-        redis.delete(*redis.scan_iter(f"{prefix}*", count=10_000))
+    def execute_command(self, *command: Any, **options: Any) -> Any:
+        self.sent.append(command)
+        return super().execute_command(*command, **options)
+
+
+@pytest.fixture
+def counted(redis_url: str) -> Iterator[Any]:
+    with Counted.from_url(redis_url) as client:
+        yield client
+
+
+def test_a_look_is_one_command_with_ten_thousand_tokens(counted: Any, redis: Any, prefix: str) -> None:
+    redis.mset({f"{prefix}{number:064x}": "x" for number in range(10_000)})
+    store = RedisTokenStore(counted, prefix=prefix)
+    store.save(KEY, TOKEN)
+    counted.sent.clear()
+    assert store.load(KEY) == TOKEN
+    assert store.load("another") is None
+    assert counted.sent == [("GET", f"{prefix}{KEY}"), ("GET", f"{prefix}another")]
+    redis.delete(*redis.scan_iter(f"{prefix}*", count=10_000))
+
+
+def test_no_command_has_two_keys_which_a_cluster_would_refuse(counted: Any, redis: Any, prefix: str) -> None:
+    store = RedisTokenStore(counted, prefix=prefix)
+    for _ in range(2):
+        with store.lock(KEY, 0), pytest.raises(TimeoutError), store.lock(KEY, 0):
+            pass
+        store.save(KEY, TOKEN)
+        store.save_failure(KEY, "a text", 60)
+        assert (store.load(KEY), store.load_failure(KEY)) == (TOKEN, "a text")
+        store.delete(KEY)
+        assert (store.load(KEY), store.load_failure(KEY)) == (None, None)
+    assert {command[0] for command in counted.sent} == {"SET", "GET", "EVAL", "DEL"}
+    for command in counted.sent:
+        assert len(redis.execute_command("COMMAND GETKEYS", *command)) == 1, command
+
+
+def test_a_failure_that_is_no_text_is_none(store: RedisTokenStore, redis: Any, prefix: str) -> None:
+    redis.set(f"{prefix}failed:{KEY}", b"\xff")
+    assert store.load_failure(KEY) is None
 
 
 def test_prefixes_keep_apart(store: RedisTokenStore, redis_url: str) -> None:
@@ -144,13 +184,24 @@ def test_a_lock_that_became_somebody_elses_is_left_to_them(store: RedisTokenStor
     assert redis.get(f"{prefix}lock:{KEY}") == b"somebody else"
 
 
+def test_what_is_no_lock_keeps_the_lock_and_spoils_nothing_else(store: RedisTokenStore, redis: Any, prefix: str) -> None:
+    store.save("other", TOKEN)
+    redis.rpush(f"{prefix}lock:{KEY}", "x")
+    with pytest.raises(TimeoutError), store.lock(KEY, 0):
+        pass
+    assert store.load("other") == TOKEN
+
+
 def test_the_lock_of_a_holder_that_died_ends_by_itself(
     store: RedisTokenStore, redis: Any, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease, "LEASE", 0.2)
-    dead = lease.Lease(store._run, f"{prefix}lock:{KEY}")
-    assert dead.take()
-    assert 0 < redis.pttl(f"{prefix}lock:{KEY}") <= 200
+    monkeypatch.setattr(lease, "LEASE", 60.0)  # cut short below, so that a slow machine does not end it before we look
+    name = f"{prefix}lock:{KEY}"
+    assert lease.Lease(store._run, name).take()
+    assert 0 < redis.pttl(name) <= 60_000
+    with pytest.raises(TimeoutError), store.lock(KEY, 0):
+        pass
+    redis.pexpire(name, 50)
     with store.lock(KEY, 20):
         pass
 
@@ -169,6 +220,36 @@ def test_a_lock_is_kept_for_as_long_as_it_is_held(store: RedisTokenStore, redis:
                 time.sleep(0.005)
         assert redis.get(name) == mark
     assert redis.get(name) is None
+
+
+def test_a_lock_is_kept_though_its_renewal_fails_for_a_while(
+    redis_server: RedisServer, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "LEASE", 60.0)
+    for name in ("_RENEWALS", "_FAILED_RENEWALS"):
+        monkeypatch.setattr(lease, name, 3000)
+    redis_server.start()
+    # its clock stands still: the time for which it leaves Redis alone does not pass
+    store = RedisTokenStore(redis_server.url, timeout=0.05, clock=clock)
+    with Redis.from_url(redis_server.url) as redis, store.lock(KEY, 1):
+        redis.execute_command("CLIENT", "PAUSE", 300)
+        _wait_until(lambda: store._outage is not None)
+        _wait_until(lambda: store._outage is None)
+        redis.pexpire(f"animus:lock:{KEY}", 30_000)
+        _wait_until(lambda: redis.pttl(f"animus:lock:{KEY}") > 30_000)
+        assert store.load(KEY) is None, "what is there again is used again"
+    store.close()
+
+
+def test_a_lock_that_became_somebody_elses_is_not_renewed(
+    store: RedisTokenStore, redis: Any, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "LEASE", 0.2)
+    before = set(threading.enumerate())
+    with store.lock(KEY, 1):
+        redis.set(f"{prefix}lock:{KEY}", "somebody else")
+        _wait_until(lambda: set(threading.enumerate()) <= before)
+        assert redis.ttl(f"{prefix}lock:{KEY}") == -1
 
 
 def test_an_answer_that_got_lost_does_not_lock_the_holder_out(store: RedisTokenStore, prefix: str) -> None:
@@ -271,6 +352,23 @@ def test_a_redis_that_does_not_answer_is_given_little_time_and_then_left_alone(c
         store.close()
 
 
+def test_what_is_to_be_forgotten_is_told_a_redis_that_is_left_alone(redis_server: RedisServer, clock: ManualClock) -> None:
+    redis_server.start()
+    store = RedisTokenStore(redis_server.url, timeout=0.05, clock=clock)
+    store.save(KEY, TOKEN)
+    with Redis.from_url(redis_server.url) as redis:
+        redis.execute_command("CLIENT", "PAUSE", 300)
+        with pytest.raises(ConnectionError):
+            store.load(KEY)
+        redis.ping()  # it answers again
+        with pytest.raises(ConnectionError):
+            store.load(KEY)
+        store.delete(KEY)
+        assert redis.keys() == []
+    assert store.load(KEY) is None, "what has answered is left alone no longer"
+    store.close()
+
+
 def test_a_redis_that_refuses_is_no_failure_of_the_call(redis_server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
     redis_server._options = ("--requirepass", PASSWORD)
     redis_server.start()
@@ -294,12 +392,70 @@ def test_a_password_that_is_right(redis_server: RedisServer) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://x", "redis:", "redis://", "rediss://:pw@", "redis://host:port", f"redis://:{PASSWORD}@host", "", 7, None, {}]
-)
+    "url",
+    ["http://x", "redis:", "redis://", "rediss://:pw@", "redis://host:port", f"redis://:{PASSWORD}@host", "", 7, None, {},
+     "redis:/host", "redis://host/0#1", "redis://host:0", "redis://host/x", f"redis://user:12/34?x@{PASSWORD[7:]}:6379",
+     f"redis://host?password={PASSWORD}", f"unix://:{PASSWORD}@/tmp/socket", f"unix://:pw/{PASSWORD[7:]}@/tmp/socket",
+     f"unix://user:12?{PASSWORD[7:]}@/tmp/socket", f"unix:///tmp/{PASSWORD}", "unix://", "unix:///", "unix://tmp/socket",
+     "unix:/tmp/socket"],
+)  # fmt: skip
 def test_what_is_no_redis_is_refused_and_not_shown(url: Any) -> None:
     with pytest.raises(ConfigurationError) as caught:
         RedisTokenStore(url)
     assert "must-not-show" not in str(caught.value)
+
+
+def test_the_case_of_the_scheme_does_not_count(redis_url: str, prefix: str) -> None:
+    store = RedisTokenStore(redis_url.replace("redis://", "Redis://"), prefix=prefix)
+    store.save(KEY, TOKEN)
+    assert store.load(KEY) == TOKEN
+    store.close()
+
+
+def test_a_socket_and_strange_characters(redis_server: RedisServer, tmp_path: Path) -> None:
+    socket_path = tmp_path / "a socket @ home?"
+    redis_server._options = ("--requirepass", PASSWORD, "--unixsocket", str(socket_path))
+    redis_server.start()
+    store = RedisTokenStore(f"unix://:{quote(PASSWORD, safe='')}@{quote(str(socket_path))}?db=1")
+    store.save(KEY, TOKEN)
+    assert store.load(KEY) == TOKEN
+    assert PASSWORD not in repr(store)
+    with pytest.raises(TypeError, match="there is a password in its URL"):
+        pickle.dumps(store)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["colour=must-not-show", "must-not-show=1", "db=must-not-show", "protocol=must-not-show", "timeout=must-not-show", "ssl_keyfile=x"],
+)
+def test_an_option_that_redis_does_not_know_is_an_error_of_the_documented_kind(option: str) -> None:
+    store = RedisTokenStore(f"redis://127.0.0.1:{unused_port()}/0?{option}")
+    for act in (lambda: store.load(KEY), lambda: store.save(KEY, TOKEN), lambda: store.delete(KEY), lambda: store.lock(KEY, 0).__enter__()):
+        with pytest.raises(ValueError, match="cannot be used: its URL cannot be read, or has an option") as caught:
+            act()
+        assert "must-not-show" not in str(caught.value)
+
+
+def test_an_option_that_breaks_the_client_later_is_an_outage(redis_url: str) -> None:
+    store = RedisTokenStore(f"{redis_url}?credential_provider=x")
+    with pytest.raises(ConnectionError, match="cannot be used: AttributeError"):
+        store.load(KEY)
+    store.close()
+
+
+def test_only_a_client_that_answers_at_once_is_one(redis: Any) -> None:
+    clients = {
+        "a Redis for asyncio": redis_asyncio.Redis(),
+        "a RedisCluster for asyncio": redis_asyncio.RedisCluster(host="127.0.0.1", port=1),
+        "a pipeline": redis.pipeline(),
+        "a pipeline, which": ClusterPipeline.__new__(ClusterPipeline),
+        "a pipeline, which answers": redis_asyncio.Redis().pipeline(),
+        "the class Redis, not an object": Redis,
+    }
+    for problem, client in clients.items():
+        with pytest.raises(ConfigurationError, match=f"redis is {problem}.*Give a redis.Redis, or a URL"):
+            RedisTokenStore(client)
 
 
 def test_what_is_missing_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -333,11 +489,25 @@ def test_a_function_that_gives_no_url(given: Any) -> None:
     assert "must-not-show" not in str(caught.value)
 
 
+def test_a_function_that_raises() -> None:
+    def url() -> str:
+        raise KeyError(PASSWORD)
+
+    store = RedisTokenStore(url)
+    with pytest.raises(ValueError, match=r"the URL of .*url\(\) cannot be used: the function for it raised KeyError$") as caught:
+        store.load(KEY)
+    assert caught.value.__context__ is None
+
+
 # ---- secrets and travelling ----------------------------------------------------------------------------
 
 
 def test_nothing_shows_the_password() -> None:
-    for url in (f"redis://user:{PASSWORD[7:]}@127.0.0.1:1/0", f"redis://127.0.0.1:1/0?password={PASSWORD[7:]}"):
+    for url in (
+        f"redis://user:{PASSWORD[7:]}@127.0.0.1:1/0",
+        f"redis://127.0.0.1:1/0?password={PASSWORD[7:]}",
+        f"redis://{PASSWORD[7:]}@127.0.0.1:1/0",
+    ):
         store = RedisTokenStore(url)
         with pytest.raises(ConnectionError) as caught:
             store.load(KEY)
