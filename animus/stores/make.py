@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from animus import _check, _fork
 from animus._check import near_miss
 from animus._clock import SYSTEM_CLOCK, Clock
+from animus._secret import Secret
 from animus.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -62,11 +63,11 @@ def _from_text(field: str, text: str, clock: Clock) -> TokenStore | None:
         return FileTokenStore(rest.strip() if colon else None, clock=clock)
     if kind in ("redis", "rediss") and rest.startswith("//"):
         with _fork.forks_wait:
-            from animus.stores.redis import RedisTokenStore, checked_redis_url
+            from animus.stores.redis import RedisTokenStore
+            from animus.stores.redis_url import checked_redis_url
 
-        checked_redis_url(field, text)
-        # a URL of the environment is read there by each process: it does not travel with a pickled client
-        return RedisTokenStore(url_of_environment if field == TOKEN_STORE else text, clock=clock)
+        url = checked_redis_url(field, text)
+        return RedisTokenStore(UrlOfEnvironment(url) if field == TOKEN_STORE else url, clock=clock)
     if kind == "keyring" and not colon:
         with _fork.forks_wait:
             from animus.stores.keyring import KeyringTokenStore
@@ -78,6 +79,21 @@ def _from_text(field: str, text: str, clock: Clock) -> TokenStore | None:
     raise _check.refuse(field, text, _FORMS, hint)
 
 
-def url_of_environment() -> str:
-    """Give the URL in ``ANIMUS_TOKEN_STORE``."""
+class UrlOfEnvironment:
+    """Gives the URL that ``ANIMUS_TOKEN_STORE`` was when the store was made.
+
+    Pickling: without the URL; where it arrives it gives the one of there.
+    """
+
+    def __init__(self, url: str | None = None) -> None:
+        self._url = Secret(_in_environment() if url is None else url)
+
+    def __call__(self) -> str:
+        return self._url or _in_environment()  # what arrives may do so before the environment is made
+
+    def __reduce__(self) -> Any:
+        return UrlOfEnvironment, ()
+
+
+def _in_environment() -> str:
     return os.environ.get(TOKEN_STORE, "").strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from animus import AnimusClient, ConfigurationError, FileTokenStore, KeyringTokenStore, MemoryTokenStore, RedisTokenStore
 from animus.stores.make import as_token_store
+from animus.stores.protocol import StoredToken, store_key
 from animus.testing import ManualClock
 
 URL = "https://back.end/token"
@@ -80,7 +82,7 @@ def test_what_an_object_lacks_is_said() -> None:
         as_token_store(type("Half", (), {"load": lambda self, key: None})())
 
 
-@pytest.mark.parametrize("text", ["flie", "redis://:secret-password@", "redis://h:secret-password"])
+@pytest.mark.parametrize("text", ["flie", "redis://:secret-password@", "redis://h:secret-password", "redis://h/0?secret-password@x"])
 def test_a_wrong_environment_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("ANIMUS_TOKEN_STORE", text)
     with pytest.raises(ConfigurationError, match="ANIMUS_TOKEN_STORE") as caught:
@@ -139,6 +141,40 @@ def test_a_store_of_the_environment_is_read_where_the_client_arrives(monkeypatch
     twin = pickle.loads(data)
     assert twin._manager.store._url() == "redis://elsewhere"
     twin.close()
+
+
+def test_a_store_of_the_environment_is_read_once(monkeypatch: pytest.MonkeyPatch, redis_url: str) -> None:
+    key = store_key("url:x", secrets.token_hex(8))
+    monkeypatch.setenv("ANIMUS_TOKEN_STORE", redis_url)
+    with AnimusClient(URL) as client:
+        of_client = client._manager.store
+        monkeypatch.delenv("ANIMUS_TOKEN_STORE")
+        of_mapping = as_token_store(None, environ={"ANIMUS_TOKEN_STORE": redis_url})
+        for store in (of_client, of_mapping):
+            assert isinstance(store, RedisTokenStore)
+            store.save(key, StoredToken("token"))
+            assert store.load(key) == StoredToken("token")
+            store.delete(key)
+            store.close()
+            assert store.load(key) is None, "it is used after it was closed, too"
+            store.close()
+
+
+def test_a_store_of_the_environment_travels_without_its_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = as_token_store(None, environ={"ANIMUS_TOKEN_STORE": REDIS})
+    assert isinstance(store, RedisTokenStore)
+    assert "secret-password" not in f"{store!r} {vars(store)} {vars(store._url)}"
+    data = pickle.dumps(store)
+    assert b"secret-password" not in data
+    monkeypatch.setenv("ANIMUS_TOKEN_STORE", "redis://elsewhere")
+    arrived = pickle.loads(data)
+    monkeypatch.delenv("ANIMUS_TOKEN_STORE")
+    assert arrived._url() == "redis://elsewhere"
+    early = pickle.loads(data)
+    with pytest.raises(ValueError, match="cannot be used"):
+        early.load("key")
+    monkeypatch.setenv("ANIMUS_TOKEN_STORE", "redis://elsewhere")
+    assert early._url() == "redis://elsewhere"
 
 
 def test_a_client_whose_store_has_a_password_refuses_to_travel() -> None:
