@@ -16,6 +16,7 @@ from typing import Any
 from animus import _check, _fork, _strict_json
 from animus._clock import SYSTEM_CLOCK, Clock
 from animus._secret import scrub
+from animus.errors import ConfigurationError
 from animus.stores.extra import require
 from animus.stores.folder import PrivateFolder
 from animus.stores.polling import poll
@@ -37,21 +38,22 @@ class FileTokenStore:
       damaged is not believed, and replaced by the next token. The client says so once and fetches for itself.
     * The lock is one of the operating system (``flock``): it is free when its holder dies, however that happens.
     * A look at a token costs the same with ten and with ten thousand of them. What was not written for a month is thrown away.
+    * A token of more than a mebibyte is not kept.
 
     Threads, processes: any, at once. Fork: the child holds no lock; that of the parent stays the parent's. Pickling: the place
-    travels (the default place as "the default place").
+    travels, from the root on (the default place as "the default place").
 
     Args:
         folder: Where; default: ``animus/tokens`` in the user's cache folder. It is made when it is first written to.
         clock: For tests.
 
     Raises:
-        ConfigurationError: the packages for it are not installed, or ``folder`` is blank.
+        ConfigurationError: the packages for it are not installed, ``folder`` is blank, or it is in the home of somebody who has none.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, *, clock: Clock = SYSTEM_CLOCK) -> None:
         require("filelock", extra="file", store="file")
-        self._given = folder
+        self._is_default = folder is None
         self._clock = clock
         self._folder = PrivateFolder(_default_folder() if folder is None else _absolute(folder))
         self._swept = False
@@ -88,7 +90,7 @@ class FileTokenStore:
         """Keep ``stored`` under ``key``.
 
         Raises:
-            OSError: it cannot be written; what was there still is.
+            OSError: it cannot be written, or is too large to be read; what was there still is.
         """
         name = _name(key, "json")
         self._folder.write(name, stored.to_json().encode())
@@ -164,6 +166,7 @@ class FileTokenStore:
             if not lock_descriptor(opened[0], blocking=False):
                 return False
             if os.fstat(opened[0]).st_nlink:
+                _touch(opened[0])
                 return True
             self._close(opened.pop())  # thrown away by a sibling in between: a lock on it keeps nobody out
             return False
@@ -199,7 +202,14 @@ class FileTokenStore:
         return self
 
     def __reduce__(self) -> Any:
-        return functools.partial(type(self), self._given, clock=self._clock), ()
+        return functools.partial(type(self), None if self._is_default else str(self.folder), clock=self._clock), ()
+
+
+def _touch(descriptor: int) -> None:
+    """Have a lock file that is used look so: what is old is thrown away, and a lock on that would keep nobody out."""
+    if os.utime in os.supports_fd:  # elsewhere, on Windows, nobody deletes a file that somebody has open
+        with contextlib.suppress(OSError):
+            os.utime(descriptor)
 
 
 def _default_folder() -> Path:
@@ -207,12 +217,24 @@ def _default_folder() -> Path:
     with _fork.forks_wait:
         from platformdirs import user_cache_path
 
-    return user_cache_path("animus", appauthor=False) / "tokens"
+    try:
+        folder = user_cache_path("animus", appauthor=False) / "tokens"
+    except RuntimeError:  # of newer versions; older ones give "~/.cache/…" as it stands
+        folder = None
+    if folder is None or not folder.is_absolute():
+        raise _homeless("the user's cache folder, the default place for the files of a token store, is not known")
+    return folder
 
 
 def _absolute(folder: str | os.PathLike[str]) -> Path:
-    text = _check.text("folder", os.fspath(folder))
-    return Path(os.path.abspath(os.path.expanduser(text)))
+    text = os.path.expanduser(_check.text("folder", os.fspath(folder)))
+    if text.startswith("~"):
+        raise _homeless("folder begins with a home folder that is not known")
+    return Path(os.path.abspath(text))
+
+
+def _homeless(problem: str) -> ConfigurationError:
+    return ConfigurationError(problem, hint='Set HOME, or name a folder from the root on: token_store="file:PATH"')
 
 
 def _name(key: str, ending: str) -> str:

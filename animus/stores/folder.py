@@ -16,8 +16,9 @@ _DIRECTORY: int = getattr(os, "O_DIRECTORY", 0)
 _NO_WAIT: int = getattr(os, "O_NONBLOCK", 0)  # a named pipe must not hold us
 _BINARY: int = getattr(os, "O_BINARY", 0)
 _HAS_OWNERS = hasattr(os, "geteuid")
-_BY_DESCRIPTOR = _HAS_OWNERS and {os.open, os.unlink, os.rename} <= os.supports_dir_fd
+_BY_DESCRIPTOR = _HAS_OWNERS and {os.open, os.unlink, os.rename, os.stat, os.chmod} <= os.supports_dir_fd
 _LINK_ERRORS = frozenset((errno.ELOOP, errno.EMLINK))  # FreeBSD says the latter
+_NO_FILE_ERRORS = frozenset((errno.EISDIR, errno.ENXIO, errno.EOPNOTSUPP))  # a folder; a socket, on Linux and on the BSDs
 _OTHERS = 0o077
 
 LARGEST = 1 << 20  # bytes; nothing that belongs here is a tenth of it
@@ -61,8 +62,10 @@ class PrivateFolder:
 
         Raises:
             PermissionError: others can read the folder, or it belongs to somebody else; nothing was written.
-            OSError: the disk is full, …; the old file is as it was.
+            OSError: the disk is full, ``content`` is larger than what is read, …; the old file is as it was.
         """
+        if len(content) > LARGEST:
+            raise OSError(f"what is larger than {LARGEST} bytes is not kept in {self.path}: nobody would read it")
         half = f".{name}.{secrets.token_hex(8)}.tmp"
         with self._opened(make=True) as folder:
             descriptor = self._open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, folder)
@@ -91,20 +94,21 @@ class PrivateFolder:
     def open_to_lock(self, name: str) -> int:
         """Give a descriptor of an empty file that locks can be held on; the caller closes it.
 
+        A file that others can read, or we cannot, as after a backup was restored, is made private: there is nothing in it to be seen.
+
         Raises:
             OSError: as for :meth:`write`.
         """
         with self._opened(make=True) as folder:
-            descriptor = self._open(name, os.O_RDWR | os.O_CREAT | _NO_WAIT, folder)
-            try:
-                self._check(os.fstat(descriptor))
-            except BaseException:
-                os.close(descriptor)
-                raise
-            return descriptor
+            with contextlib.suppress(PermissionError):
+                return self._opened_to_lock(name, folder)
+            # not deleted: somebody may hold a lock on it
+            self._check(os.stat(self._at(name, folder), dir_fd=folder, follow_symlinks=False), private=False)
+            os.chmod(self._at(name, folder), 0o600, dir_fd=folder)
+            return self._opened_to_lock(name, folder)
 
     def sweep(self, newest: str, ours: Callable[[str], bool]) -> int:
-        """Delete what a killed process has left half-written, and what was not written for a month; give how many files.
+        """Delete what a killed process has left half-written, and what was neither written nor locked for a month; give how many files.
 
         Args:
             newest: The name of a file that was written just now. Its time is the one of the file system, which is all that counts.
@@ -150,6 +154,8 @@ class PrivateFolder:
     def _named(self, error: OSError) -> OSError:
         if error.errno in _LINK_ERRORS:
             return PermissionError(f"there is a link in {self.path}, and links are not followed")
+        if error.errno in _NO_FILE_ERRORS:
+            return PermissionError(f"a file in {self.path} is no ordinary file")
         if error.errno == errno.ENOTDIR or isinstance(error, FileExistsError):
             return PermissionError(f"{self.path} is no folder, or a link to one, and links are not followed")
         return OSError(error.errno, error.strerror, str(self.path))
@@ -162,6 +168,15 @@ class PrivateFolder:
 
     def _open(self, name: str, flags: int, folder: int | None) -> int:
         return os.open(self._at(name, folder), flags | _NO_LINK | _BINARY, 0o600, dir_fd=folder)
+
+    def _opened_to_lock(self, name: str, folder: int | None) -> int:
+        descriptor = self._open(name, os.O_RDWR | os.O_CREAT | _NO_WAIT, folder)
+        try:
+            self._check(os.fstat(descriptor))
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
 
     def _content(self, descriptor: int) -> bytes:
         self._check(os.fstat(descriptor))

@@ -32,7 +32,7 @@ class KeyringTokenStore:
         clock: For tests.
 
     Raises:
-        ConfigurationError: the packages for it are not installed, or ``service`` is blank.
+        ConfigurationError: the packages for it are not installed, ``service`` is blank, or the user has no folder for the locks.
     """
 
     def __init__(self, service: str = "animus-client", *, clock: Clock = SYSTEM_CLOCK) -> None:

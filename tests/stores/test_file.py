@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import errno
+import logging
 import os
 import pickle
+import socket
 import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import pytest
 
-from animus import ConfigurationError
+from animus import AnimusClient, ConfigurationError, KeyringTokenStore
+from animus.refresh.manager import TokenManager
 from animus.stores import extra
 from animus.stores.file import FileTokenStore
 from animus.stores.folder import LARGEST, PrivateFolder
 from animus.stores.protocol import StoredToken, store_key
 from animus.testing import ManualClock
 from animus.testing.suites import TokenStoreSuite
+from tests.refresh.sources import Scripted
 from tests.tokens.minting import SIGNATURE, mint
 
 posix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no owners and rights here")
@@ -75,6 +83,42 @@ def test_home_and_relative_places_are_absolute(monkeypatch: pytest.MonkeyPatch, 
     assert FileTokenStore("~/tokens").folder == Path(os.environ["HOME"]) / "tokens"
     with pytest.raises(ConfigurationError, match="folder"):
         FileTokenStore(" ")
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without a home, such as many a container has."""
+    pwd = pytest.importorskip("pwd")
+
+    def unknown(uid: object) -> None:
+        raise KeyError(uid)
+
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("getpwuid", "getpwnam"):
+        monkeypatch.setattr(pwd, name, unknown)
+
+
+@pytest.mark.usefixtures("homeless")
+@pytest.mark.parametrize(
+    "make",
+    [FileTokenStore, KeyringTokenStore, lambda: FileTokenStore("~/tokens"), lambda: FileTokenStore("~ada/tokens"), lambda: _client("file")],
+)
+def test_without_a_home_the_user_is_told_to_name_a_place(make: Callable[[], object], tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r'Set HOME, or name a folder from the root on: token_store="file:PATH"'):
+        make()
+    assert FileTokenStore(tmp_path).folder == tmp_path
+    _client(f"file:{tmp_path}").close()
+
+
+def _client(token_store: str) -> AnimusClient:
+    return AnimusClient("https://back.end/token", token_store=token_store)
+
+
+def test_a_default_place_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda *args, **options: Path("~/.cache/animus"))
+    with pytest.raises(ConfigurationError, match="cache folder, the default place"):
+        FileTokenStore()
 
 
 def test_what_is_missing_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,6 +210,44 @@ def test_a_file_that_is_open_to_others_is_not_believed_and_the_next_one_is_priva
     assert stat.S_IMODE(file_of(store).stat().st_mode) == 0o600
 
 
+@pytest.fixture
+def not_as_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the rights of lock files count, as they do for all but root."""
+    really_open = os.open
+
+    def open_if_allowed(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        with contextlib.suppress(FileNotFoundError):
+            if str(path).endswith(".lock") and os.stat(path, dir_fd=dir_fd).st_mode & 0o600 != 0o600:
+                raise PermissionError(errno.EACCES, "Permission denied")
+        return really_open(path, flags, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", open_if_allowed)
+
+
+@posix
+@pytest.mark.usefixtures("not_as_root")
+@pytest.mark.parametrize("mode", [0o644, 0o666, 0o640, 0o444, 0o400, 0o000, 0o755])
+def test_a_lock_file_with_other_rights_is_made_private_and_stays_the_lock_it_was(store: FileTokenStore, mode: int) -> None:
+    path = store.folder / f"animus-{KEY}.lock"
+    with store.lock(KEY, 0):
+        path.chmod(mode)
+        with pytest.raises(TimeoutError), FileTokenStore(store.folder).lock(KEY, 0):
+            pass
+    with store.lock(KEY, 0):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@posix
+def test_where_files_have_no_rights_there_are_no_locks(store: FileTokenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    with store.lock(KEY, 0):
+        pass
+    (store.folder / f"animus-{KEY}.lock").chmod(0o755)
+    monkeypatch.setattr(os, "chmod", lambda *args, **options: None)
+    with pytest.raises(PermissionError, match="open to others"), store.lock(KEY, 0):
+        pass
+    assert store._descriptors == set()
+
+
 @posix
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() != 0, reason="only root can give files away")
 def test_what_belongs_to_another_user_is_not_used(store: FileTokenStore) -> None:
@@ -218,21 +300,30 @@ def test_a_folder_that_is_a_link_or_a_file_is_not_used(tmp_path: Path) -> None:
     FileTokenStore(tmp_path / "link" / "below").save(KEY, TOKEN)  # the way there is the user's own affair
 
 
+def _make_socket(path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch, socket.socket(socket.AF_UNIX) as bound:
+        patch.chdir(path.parent)  # the name of a socket cannot be long
+        bound.bind(path.name)
+
+
 @posix
-def test_a_pipe_a_folder_and_a_socket_are_no_tokens_and_hold_nobody_up(store: FileTokenStore) -> None:
+@pytest.mark.parametrize("ending", ["json", "lock", "failed"])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, _make_socket])
+def test_what_is_no_file_holds_nobody_up_and_is_one_condition(
+    store: FileTokenStore, make: Callable[[Path], None], ending: str, caplog: pytest.LogCaptureFixture
+) -> None:
     store.save("other", TOKEN)
-    os.mkfifo(file_of(store), 0o600)
-    with pytest.raises(PermissionError, match="no ordinary file"):
-        store.load(KEY)
-    file_of(store).unlink()
-    file_of(store).mkdir()
-    with pytest.raises(PermissionError, match="no ordinary file"):
-        store.load(KEY)
-    with pytest.raises(OSError, match=str(store.folder)):
-        store.save(KEY, TOKEN)
-    os.mkfifo(store.folder / f"animus-{KEY}.lock", 0o600)
-    with pytest.raises(PermissionError, match="no ordinary file"):
-        store.lock(KEY, 0).__enter__()
+    source = Scripted(*({"token": f"t{number}", "expires_in": 3600} for number in range(4)))
+    make(store.folder / f"animus-{store_key('scripted', None)}.{ending}")
+    manager = TokenManager(source, store=store)
+    for number in range(3):
+        assert manager.token().value == f"t{number}"
+        manager.invalidate(f"t{number}")
+    manager.clear()
+    manager.close()
+    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(warnings) == 1
+    assert f"a file in {store.folder} is no ordinary file" in warnings[0]
 
 
 # ---- damage --------------------------------------------------------------------------------------------
@@ -279,6 +370,15 @@ def _run(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_what_would_not_be_read_is_not_written(store: FileTokenStore) -> None:
+    room = LARGEST - len(StoredToken("").to_json())
+    store.save(KEY, StoredToken("x" * room))
+    for size in (room + 1, 2 * LARGEST):
+        with pytest.raises(OSError, match=rf"larger than {LARGEST} bytes is not kept in {store.folder}"):
+            store.save(KEY, StoredToken("y" * size))
+    assert store.load(KEY) == StoredToken("x" * room)
+
+
 _FULL = """
 import resource, sys
 from animus.stores.file import FileTokenStore
@@ -323,6 +423,7 @@ while True:
 @posix
 def test_kill_9_in_the_middle_of_writing_leaves_a_whole_token(store: FileTokenStore) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    store.save(KEY, StoredToken("0" * 1000, 0.0))
     for delay in (0.0, 0.003, 0.01, 0.02, 0.03):
         writer = subprocess.Popen([sys.executable, "-c", _WRITES, store.folder, KEY], stdout=subprocess.PIPE, env=environment)
         assert writer.stdout is not None
@@ -332,7 +433,9 @@ def test_kill_9_in_the_middle_of_writing_leaves_a_whole_token(store: FileTokenSt
         writer.wait(20)
         writer.stdout.close()
         loaded = store.load(KEY)
-        assert loaded is None or (len(set(loaded.value)) == 1 and loaded.expires_at is not None)
+        assert loaded is not None
+        assert len(set(loaded.value)) == 1
+        assert loaded.expires_at is not None
     store.save(KEY, TOKEN)
     assert store.load(KEY) == TOKEN
 
@@ -359,6 +462,20 @@ def test_what_a_killed_writer_left_and_old_files_go_and_nothing_else_does(store:
     os.utime(store.folder / next(iter(old)), (0, 0))
     store.save(KEY, TOKEN)  # once is enough for one process
     assert (store.folder / next(iter(old))).exists()
+
+
+@pytest.mark.skipif(os.utime not in os.supports_fd, reason="here nobody deletes a file that somebody has open")
+def test_a_lock_that_is_used_is_not_old(store: FileTokenStore) -> None:
+    sibling, path = FileTokenStore(store.folder), store.folder / f"animus-{KEY}.lock"
+    for saves in (store, sibling):
+        with store.lock(KEY, 0):
+            pass
+        os.utime(path, (0, 0))
+        with store.lock(KEY, 0):
+            saves.save("other", TOKEN)  # the first of its process, which looks for what is old
+            with pytest.raises(TimeoutError), sibling.lock(KEY, 0):
+                pass
+        assert path.exists()
 
 
 def test_a_folder_that_cannot_be_listed_is_written_to_all_the_same(store: FileTokenStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -414,6 +531,16 @@ def test_it_travels_as_its_place(store: FileTokenStore) -> None:
     assert twin.load(KEY) == TOKEN
     assert copy.copy(store) is copy.deepcopy(store) is store
     assert SIGNATURE not in repr(store)
+
+
+def test_a_relative_place_travels_as_the_folder_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = pickle.dumps(FileTokenStore("here/tokens"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    twin = pickle.loads(data)
+    assert twin.folder == tmp_path / "here" / "tokens"
+    assert pickle.loads(pickle.dumps(twin)).folder == twin.folder
 
 
 def test_the_default_place_travels_as_the_default_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
