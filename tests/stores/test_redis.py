@@ -230,9 +230,9 @@ def test_a_lock_is_kept_though_its_renewal_fails_for_a_while(
         monkeypatch.setattr(lease, name, 3000)
     redis_server.start()
     # its clock stands still: the time for which it leaves Redis alone does not pass
-    store = RedisTokenStore(redis_server.url, timeout=0.05, clock=clock)
+    store = RedisTokenStore(redis_server.url, timeout=0.2, clock=clock)
     with Redis.from_url(redis_server.url) as redis, store.lock(KEY, 1):
-        redis.execute_command("CLIENT", "PAUSE", 300)
+        redis.execute_command("CLIENT", "PAUSE", 1500)
         _wait_until(lambda: store._outage is not None)
         _wait_until(lambda: store._outage is None)
         redis.pexpire(f"animus:lock:{KEY}", 30_000)
@@ -354,10 +354,10 @@ def test_a_redis_that_does_not_answer_is_given_little_time_and_then_left_alone(c
 
 def test_what_is_to_be_forgotten_is_told_a_redis_that_is_left_alone(redis_server: RedisServer, clock: ManualClock) -> None:
     redis_server.start()
-    store = RedisTokenStore(redis_server.url, timeout=0.05, clock=clock)
+    store = RedisTokenStore(redis_server.url, timeout=0.2, clock=clock)
     store.save(KEY, TOKEN)
     with Redis.from_url(redis_server.url) as redis:
-        redis.execute_command("CLIENT", "PAUSE", 300)
+        redis.execute_command("CLIENT", "PAUSE", 1500)
         with pytest.raises(ConnectionError):
             store.load(KEY)
         redis.ping()  # it answers again
