@@ -48,8 +48,8 @@ class Shelf:
 
     def put(self, token: Token) -> bool:
         """Keep ``token`` for the siblings; tell whether the store has done it."""
-        secrets = (token.value, *(details.token for details in token.livekit.values()))
-        return self._done("save", lambda: self.store.save(self.key, StoredToken.of(token)), secrets)
+        stored = StoredToken.of(token)
+        return self._done("save", lambda: self.store.save(self.key, stored), stored.secrets)
 
     def clear(self) -> bool:
         """Leave nothing there, no failure either; tell whether the store has done it."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Callable
 
+from animus._chance import Chance
 from animus._clock import Clock
 
 # a fetch takes some tenths of a second, and who waits needs its outcome: short pauses are worth their few system calls
 _FIRST, _LONGEST = 0.01, 0.05
+
+_CHANCE = Chance()
 
 
 def poll(attempt: Callable[[], bool], timeout: float, clock: Clock) -> None:
@@ -25,6 +27,5 @@ def poll(attempt: Callable[[], bool], timeout: float, clock: Clock) -> None:
         left = end - clock.monotonic()
         if left <= 0:
             raise TimeoutError("somebody else holds the lock: they are fetching this token")
-        # the module's own generator is seeded anew in a forked child
-        clock.wait(nothing, min(left, random.uniform(pause / 2, pause)))
+        clock.wait(nothing, min(left, _CHANCE.uniform(pause / 2, pause)))
         pause = min(pause * 2, _LONGEST)

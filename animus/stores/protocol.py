@@ -5,17 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from animus import _strict_json
 from animus._secret import Secret
-from animus.tokens.token import LiveKitDetails, Token
-
-# the rule for fresh tokens holds for what may be damaged, too: all else cannot stand in a header, and an error about that would show it
-_VISIBLE_ASCII = re.compile(r"[!-~]+")
+from animus.tokens.token import LiveKitDetails, Token, checked_text, fits_header
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +21,9 @@ class StoredToken:
     Attributes:
         value: The token; hidden in ``repr``.
         expires_at, skew, issued_at, livekit: As in :class:`~animus.tokens.token.Token`.
+
+    Raises:
+        TypeError: ``value`` is no text.
     """
 
     value: str = field(repr=False)
@@ -34,7 +33,7 @@ class StoredToken:
     livekit: dict[str, LiveKitDetails] = field(default_factory=dict, repr=False, hash=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "value", Secret(self.value))
+        object.__setattr__(self, "value", Secret(checked_text("StoredToken.value", self.value)))
 
     @classmethod
     def of(cls, token: Token) -> StoredToken:
@@ -44,6 +43,11 @@ class StoredToken:
     def token(self) -> Token:
         """Give the token."""
         return Token(self.value, self.expires_at, self.skew, self.issued_at, self.livekit)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What of it must be shown nowhere."""
+        return (self.value, *(details.token for details in self.livekit.values()))
 
     def to_json(self) -> str:
         """Give the JSON text that :meth:`from_json` reads. It contains the token: only for where that may rest."""
@@ -126,7 +130,7 @@ def _text(value: Any) -> str:
 
 def _token(value: Any) -> str:
     text = _text(value)
-    if _VISIBLE_ASCII.fullmatch(text) is None:
+    if not fits_header(text):  # and an error about that would show it
         raise ValueError
     return text
 

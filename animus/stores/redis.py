@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from animus import _check, _fork
@@ -109,7 +109,7 @@ class RedisTokenStore:
         until = stored.token().usable_until
         left = _UNKNOWN_LIFE if until is None else min(max(until - self._clock.time(), _SHORTEST_LIFE), _LONGEST_LIFE)
         text = stored.to_json()
-        self._run(lambda redis: redis.set(self._prefix + key, text, px=int(left * 1000)))
+        self._run(lambda redis: redis.set(self._prefix + key, text, px=int(left * 1000)), secrets=stored.secrets)
 
     def delete(self, key: str) -> None:
         """Forget what is under ``key``, a failure too. That is tried even while a Redis that failed is left alone.
@@ -186,11 +186,12 @@ class RedisTokenStore:
         content: bytes | str | None = self._run(get)
         return content
 
-    def _run(self, act: Callable[[Any], Any], *, anyway: bool = False) -> Any:
+    def _run(self, act: Callable[[Any], Any], *, anyway: bool = False, secrets: Iterable[str] = ()) -> Any:
         """Do something with the client; leave a Redis that is down alone for a while, and say the same of it all the while.
 
         Args:
             anyway: Do it even so.
+            secrets: What Redis is told and must not be shown, should it quote that.
         """
         _fork.check_pid()
         outage = self._outage
@@ -200,7 +201,7 @@ class RedisTokenStore:
         try:
             answer = act(client)
         except Exception as error:  # not only those of redis: an option of a URL can have it raise anything
-            outage = outage or f"the Redis at {self._where} cannot be used: {describe(error, self._secrets)}"
+            outage = outage or f"the Redis at {self._where} cannot be used: {describe(error, [*self._secrets, *secrets])}"
         else:
             self._outage = None
             return answer

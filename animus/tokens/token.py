@@ -17,7 +17,12 @@ def fits_header(text: str) -> bool:
     return _VISIBLE_ASCII.fullmatch(text) is not None
 
 
-def _checked_text(field: str, value: object) -> str:
+def checked_text(field: str, value: object) -> str:
+    """Give ``value`` if it is a text.
+
+    Raises:
+        TypeError: it is not.
+    """
     if not isinstance(value, str):  # else str() would make a token of None
         raise TypeError(f"{field} must be a text, not {'None' if value is None else f'a {type(value).__name__}'}")
     return value
@@ -52,8 +57,8 @@ class LiveKitDetails:
     expires_at: float | None = None
 
     def __post_init__(self) -> None:
-        _checked_text("LiveKitDetails.url", self.url)
-        object.__setattr__(self, "token", Secret(_checked_text("LiveKitDetails.token", self.token)))
+        checked_text("LiveKitDetails.url", self.url)
+        object.__setattr__(self, "token", Secret(checked_text("LiveKitDetails.token", self.token)))
         _check_seconds("LiveKitDetails.expires_at", self.expires_at)
 
 
@@ -80,7 +85,7 @@ class Token:
     livekit: dict[str, LiveKitDetails] = field(default_factory=dict, repr=False, hash=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "value", Secret(_checked_text("Token.value", self.value)))
+        object.__setattr__(self, "value", Secret(checked_text("Token.value", self.value)))
         for name in ("expires_at", "skew", "issued_at"):
             _check_seconds(f"Token.{name}", getattr(self, name))
         if not isinstance(self.livekit, Mapping) or not all(isinstance(each, LiveKitDetails) for each in self.livekit.values()):

@@ -9,6 +9,7 @@ import secrets
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from urllib.parse import quote
 import pytest
 from redis import Redis, asyncio as redis_asyncio
 from redis.cluster import ClusterPipeline
+from redis.exceptions import ResponseError
 
 from animus import ConfigurationError
 from animus.refresh.manager import TokenManager
@@ -25,6 +27,7 @@ from animus.stores.protocol import StoredToken, store_key
 from animus.stores.redis import RedisTokenStore
 from animus.testing import ManualClock
 from animus.testing.suites import TokenStoreSuite
+from animus.tokens.token import LiveKitDetails
 from tests.redis_serving import RedisServer
 from tests.refresh.sources import Scripted
 from tests.servers import unused_port
@@ -543,3 +546,18 @@ def test_closing_is_no_end(store: RedisTokenStore, redis: Any, prefix: str) -> N
     assert store.load(KEY) == TOKEN
     RedisTokenStore(redis, prefix=prefix).close()
     assert redis.get(prefix + KEY) is not None
+
+
+def test_a_redis_that_quotes_what_it_was_told_shows_no_token() -> None:
+    class Quoting:
+        def set(self, name: str, text: str, **options: Any) -> None:
+            raise ResponseError(f"unknown command 'SET', with args beginning with: '{name}' '{text}'")
+
+        get = delete = eval = set
+
+    store = RedisTokenStore(Quoting())  # type: ignore[arg-type]
+    stored = StoredToken("an-opaque-canary-0123456789", livekit={"voice": LiveKitDetails("wss://x", "a-room-canary-0123456789")})
+    for _ in range(2):  # and while it is left alone
+        with pytest.raises(ConnectionError, match="unknown command") as caught:
+            store.save("k", stored)
+        assert "canary" not in "".join(traceback.format_exception(caught.value.with_traceback(None)))
