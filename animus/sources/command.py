@@ -13,9 +13,10 @@ from typing import Any
 
 from animus import _check, _strict_json
 from animus._cause import safe_cause
-from animus._secret import REDACTED, Secret, scrub
+from animus._secret import Secret, scrub
 from animus.errors import ConfigurationError, TokenSourceError
 from animus.sources.command_line import checked_variables, plain, split, variable_names
+from animus.sources.complaint import fit_to_show
 from animus.sources.credentials import contains_callables, evaluate
 from animus.sources.fingerprint import fingerprint
 from animus.sources.process import Outcome, run
@@ -27,10 +28,8 @@ from animus.tokens.token import Token
 MAX_BYTES = 1 << 20
 FORCE, IDENTITY = "ANIMUS_TOKEN_FORCE", "ANIMUS_TOKEN_IDENTITY"
 
-_LONGEST_EXCERPT = 300  # characters of stderr in an error
 _SHORTEST_TOKEN = 12  # characters of a word on stdout that stderr must not repeat
 _CREDENTIAL_NAME = re.compile(r"(?i)auth|cookie|credential|key|passw|secret|token")
-_RANDOM = re.compile(r"\b(?=[A-Za-z_~+=-]*[0-9])(?=[0-9_~+=-]*[A-Za-z])[A-Za-z0-9_~+=-]{20,}")
 _PRINT_HINT = f"It must print the token alone, or JSON such as {DOCUMENTED_SHAPES}, on stdout; everything else belongs on stderr"
 
 
@@ -185,10 +184,7 @@ class CommandTokenSource:
     ) -> TokenSourceError:
         """Give an error with what the program said on stderr."""
         printed = [Secret(word) for word in _text(outcome.output).split() if len(word) >= _SHORTEST_TOKEN]
-        said = _RANDOM.sub(REDACTED, scrub(_text(outcome.errors), [*self._secrets(environment), *printed]))
-        said = " ".join(word if word.isprintable() else ascii(word)[1:-1] for word in said.split())
-        if len(said) > _LONGEST_EXCERPT:
-            said = f"…{said[-_LONGEST_EXCERPT:]}"
+        said = fit_to_show(_text(outcome.errors), [*self._secrets(environment), *printed])
         return failure(reason, f"{message}: {said}" if said else message, source=self.name, hint=hint or _HINTS.get(reason))
 
     def _secrets(self, environment: Mapping[str, str]) -> list[Secret]:

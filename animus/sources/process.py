@@ -38,7 +38,7 @@ class Outcome:
     Attributes:
         code: Its exit code, negative for a signal.
         output: What it wrote to stdout.
-        errors: The last 8 KiB of what it wrote to stderr, without a word that was cut.
+        errors: The last 8 KiB of what it wrote to stderr, without a line that was cut.
         cut: Which limit ended it, or None.
     """
 
@@ -62,12 +62,15 @@ class _Kept:
             self.data = self.data[-self._most :]
             self._shortened = True
 
-    def whole_words(self) -> bytes:
-        """Give the data without a first word that may have lost its beginning: half a secret is not known as one."""
+    def whole_lines(self) -> bytes:
+        """Give the data without what may have lost its beginning: half a secret is not known as one, nor is one without its name.
+
+        That is the first line; of a single line it is as many words as ``Authorization: Bearer …`` has.
+        """
         if not self._shortened:
             return self.data
-        words = self.data.split(None, 1)
-        return words[1] if len(words) > 1 else b""
+        further_lines = self.data.partition(b"\n")[2]
+        return further_lines if further_lines.strip() else b"".join(self.data.split(None, 3)[3:])
 
 
 def run(arguments: Sequence[str], *, environment: Mapping[str, str] | None, folder: str | None, timeout: float, max_bytes: int) -> Outcome:
@@ -132,7 +135,7 @@ def _followed(process: subprocess.Popen[bytes], ends_at: float, max_bytes: int) 
     if cut is None and not _ends(process, ends_at - time.monotonic()):
         cut = "timeout"
     _kill(process)
-    return Outcome(_code(process), output.data[: max_bytes + 1], errors.whole_words(), cut)
+    return Outcome(_code(process), output.data[: max_bytes + 1], errors.whole_lines(), cut)
 
 
 def _read(selector: selectors.BaseSelector, pipe: Any, kept: _Kept) -> None:
@@ -159,7 +162,7 @@ def _awaited(process: subprocess.Popen[bytes], ends_at: float, max_bytes: int) -
     kept.add(errors)
     if len(output) > max_bytes:
         cut = "too_large"
-    return Outcome(_code(process), output[: max_bytes + 1], kept.whole_words(), cut)
+    return Outcome(_code(process), output[: max_bytes + 1], kept.whole_lines(), cut)
 
 
 def _ends(process: subprocess.Popen[bytes], within: float) -> bool:

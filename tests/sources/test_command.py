@@ -147,6 +147,8 @@ def test_stderr_is_shortened_to_its_end() -> None:
         ('echo "$1"; echo "gave $1" >&2; exit 1', "gave"),
         ('set -x; : "$SECRET_OF_TEST"; exit 1', "+ :"),
         ('set -x; : "$MY_API_KEY"; exit 1', "+ :"),
+        ('echo client_secret: opaquetokenvalue >&2; exit 1', "client_secret:"),
+        ('echo "https://ada:opaquetokenvalue@idp.example/?api_key=opaquetokenvalue" >&2; exit 1', "idp.example"),
         ('echo "key hvs.CAESIJ4r5t6y7u8i9o0pASDFGHJK is over" >&2; exit 1', "is over"),
         ('echo "unknown option $2" >&2; exit 1', "--password="),
         ('head -c 9000 /dev/zero | tr "\\0" x >&2; echo "$1" >&2; exit 1', "exit code 1"),
@@ -157,8 +159,27 @@ def test_stderr_shows_no_secret(script: str, kept: str, monkeypatch: pytest.Monk
     source = sh(script, TOKEN, f"--password={SECRET}", env={"SECRET_OF_TEST": f"{SECRET}-too"})
     text = str(failure_of(source))
     assert kept in text
-    for secret in (SIGNATURE, SECRET, "abcdefghijklmnop", "CAESIJ"):
+    for secret in (SIGNATURE, SECRET, "abcdefghijklmnop", "CAESIJ", "opaquetokenvalue"):
         assert secret not in text
+
+
+def said_of(stderr: str, folder: Path) -> str:
+    (folder / "said").write_text(stderr)
+    return str(failure_of(sh('cat "$1" >&2; exit 2', str(folder / "said"))))
+
+
+@pytest.mark.parametrize("kept", [len("tok-en"), len("opaque-tok-en"), len(" opaque-tok-en"), len("earer opaque-tok-en")])
+@pytest.mark.parametrize("end", ["\n", " ", "\nthe end", " the end"])
+def test_a_secret_is_not_shown_when_stderr_is_cut_before_or_in_it(kept: int, end: str, tmp_path: Path) -> None:
+    padding = end[0] * (8192 - kept - len(end))
+    said = said_of(f"Authorization: Bearer opaque-tok-en{padding}{end}", tmp_path)
+    assert "tok-en" not in said
+    if "\n" in end:
+        assert end.strip() in said
+
+
+def test_the_end_of_a_long_line_is_shown(tmp_path: Path) -> None:
+    assert "and this is the end" in said_of("x y " * 3000 + "and this is the end\n", tmp_path)
 
 
 def test_control_characters_of_stderr_are_shown_as_such() -> None:

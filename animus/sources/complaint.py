@@ -1,0 +1,85 @@
+"""What a program said on stderr, fit to be shown: all that helps to mend it, and nothing that may be a secret.
+
+``scrub`` takes out what is known, and what is a token beyond doubt. But a program may print anything: its configuration, the request it
+made, a key file. Here more goes, by what stands before it and by how it looks: rather a word too many than a secret too few. Words of
+less than six characters stay, which messages are made of, and so do places: paths of files, and URLs without what is secret in them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from itertools import pairwise
+
+from animus._secret import REDACTED, scrub
+
+_LONGEST = 300  # characters, the last ones: programs say at the end why they end
+
+_CONTROLS = re.compile(r"\0|\x1b\[[0-9;?]*[A-Za-z]")  # such as colours, which may stand between a name and its value
+_KEY_BLOCK = re.compile(r"-{4,5} ?BEGIN .*?(?:-{4} ?END [^-\n]*-{4,}|\Z)", re.DOTALL)
+_TAIL_OF_KEY_BLOCK = re.compile(r"\A.*-{4} ?END [^-\n]*-{4,}", re.DOTALL)  # its beginning was cut off
+# broken into lines by what printed it; where it ends cannot be seen, so the first word of the line behind it goes as well
+_FOLDED_JWT = re.compile(r"\bey[ABJ](?:[\w-]|\r?\n[ \t]*(?=[\w.-]))*\.(?:[\w.-]|\r?\n[ \t]*(?=[\w.-]))*")
+
+_PASSWORD = r"(?:passwor[dt]|passwd|pass-?phrase)s?[0-9]*"
+_HEADER = r"(?:authorization|cookies?)"
+# ends of names, such as those of AWS_SECRET_ACCESS_KEY and clientSecret; "KeyError" and "token_url" are none
+_NAME = rf"(?:{_PASSWORD}|{_HEADER}|(?:secret|token|credential|(?:api|access|account|private|secret)[-_ ]?key|[-_]key)s?[0-9]*)"
+_WEAK_NAME = r"(?:key|auth|session(?:_?id)?|sid|sig(?:nature)?|pwd|pass)"  # words like others, unless "=" follows or they are options
+_WEAK = rf"{_WEAK_NAME}=|(?<![\w-])--?[\w-]*?(?:{_NAME}|{_WEAK_NAME})[ \t]"
+_PLACE = r"~?/[a-z]+/|https?://"
+# to where "&name=" follows, or a quote that closes
+_WORD = r"""(?:[^\s"'`&]|&(?![\w.-]+=)|["'`](?=\w)){6,}"""
+_PREFIX = r"sk-|[sprak]k_(?:live|test)_|gh[oprsu]_|github_pat_|glpat-|xox[a-z]-|hv[bsr]\.|ya29\.|AIza|1//0|A[KS]IA"
+
+# each has a head, which stays, and a secret behind it; the order counts: what one leaves, the next must not take for the value
+_SECRETS = tuple(
+    re.compile(f"(?i)(?P<head>{head}){secret}")
+    for head, secret in (
+        # of URLs, what is before the host
+        (r"://", r"""(?:[^\s/?#@"']{6,}|[^\s/?#@"':]*:(?![0-9]{1,5}[/?#])[^\s"']*)(?=@)"""),
+        (r"""\b(?:bearer|basic)\b["']?[\s:=]+["']?""", _WORD),
+        # to the end of the line, since there may be spaces in it; or of the quote: -H 'Cookie: a=b; c=d'
+        (
+            rf"""(?:(?P<open>["'`])[\w.-]*?)?(?:{_HEADER}[ \t]*[:=]|{_PASSWORD}(?:[ \t]*:|[ \t]+=(?=[ \t])))[ \t]*""",
+            r"""(?(open)(?:(?!(?P=open)).)+|[^\s"'`].{5,})""",
+        ),
+        # {"password": "…"}, {\"token\": \"…\"}, ("Authorization", "…"), secret = '…', --token '…'
+        (
+            rf"""(?:{_NAME}(?:\\*["'][ \t]*,|\\*["']?[ \t]*[:=]+>?)|{_WEAK})[ \t]*[\[(]?b?(?P<quote>(?P<escape>\\*)["'`])""",
+            r"(?:(?!(?P=quote))(?:(?P=escape)\\(?P=escape).|.))+",  # in JSON that is itself in a text, escapes are escaped
+        ),
+        # a word, if that is not itself the name of the value
+        (
+            rf"(?:{_NAME}[ \t]*[:=]+>?|{_WEAK})[ \t]*(?!{_PLACE}|[\w.-]*?{_NAME}[ \t]*[:=])",
+            _WORD,
+        ),
+        (r"\b", rf"(?-i:{_PREFIX})[\w.~+/=-]{{6,}}"),
+    )
+)
+_WITH_SLASHES = re.compile(r"[A-Za-z0-9_~+-]*/[A-Za-z0-9_~+/-]*=*")
+_RANDOM = re.compile(r"(?<![A-Za-z0-9_~+=-])(?=[A-Za-z_~+=-]*[0-9])(?=[0-9_~+=-]*[A-Za-z])[A-Za-z0-9_~+=-]{20,}")
+
+
+def fit_to_show(said: str, secrets: Iterable[str] = ()) -> str:
+    """Give what a program said in one line, shortened to its end, without secrets.
+
+    Args:
+        secrets: What must not be shown, beyond all that looks like a secret; long ones first, if one may be part of another.
+    """
+    said = _CONTROLS.sub("", said)
+    for pattern in (_KEY_BLOCK, _TAIL_OF_KEY_BLOCK, _FOLDED_JWT):
+        said = pattern.sub(REDACTED, said)
+    said = scrub(said, secrets)
+    for pattern in _SECRETS:
+        said = pattern.sub(rf"\g<head>{REDACTED}", said)
+    said = _RANDOM.sub(REDACTED, _WITH_SLASHES.sub(_unless_random, said))
+    said = " ".join(word if word.isprintable() else ascii(word)[1:-1] for word in said.split())
+    return said if len(said) <= _LONGEST else f"…{said[-_LONGEST:]}"
+
+
+def _unless_random(match: re.Match[str]) -> str:
+    """Give a word with slashes if it may be a path: in base64, most characters are of another kind than the one before them."""
+    kinds = [(each.isdigit(), each.isupper()) for each in match[0] if each.isalnum()]
+    changes = sum(one != other for one, other in pairwise(kinds))
+    return REDACTED if len(kinds) >= 20 and 3 * changes >= len(kinds) else match[0]
