@@ -1,12 +1,17 @@
-"""Causes of errors, without what they would show."""
+"""Errors that others raised, and causes of ours, without what they would show."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
-from animus._secret import scrub
+from animus._secret import REDACTED, Secret, scrub
+from animus.errors import AnimusError
 
 _LONGEST = 300
+_DEEPEST = 6  # containers in each other; errors come from anybody, and containers can be rings
+
+Ours = TypeVar("Ours", bound=AnimusError)
 
 
 class ConcealedError(Exception):
@@ -14,7 +19,7 @@ class ConcealedError(Exception):
 
 
 def safe_cause(error: BaseException, secrets: Iterable[str] = (), *, drop_requests: bool = False) -> BaseException:
-    """Give ``error``, or a stand-in if its text, or that of an exception behind it, shows a secret.
+    """Give ``error``, or a stand-in if it shows a secret, or an exception behind it does: in its text, its notes or its attributes.
 
     Args:
         secrets: What must not be shown, beyond all that looks like a token.
@@ -23,7 +28,7 @@ def safe_cause(error: BaseException, secrets: Iterable[str] = (), *, drop_reques
     secrets = tuple(secrets)
     chain = list(_chain(error))
     if any(_shows(link, secrets) for link in chain):
-        return ConcealedError(describe(error, secrets))
+        return _stand_in(error, secrets)
     if drop_requests:
         for link in chain:
             for name in ("request", "response"):
@@ -38,12 +43,87 @@ def describe(error: BaseException, secrets: Iterable[str] = ()) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
+def without_secrets(error: Ours, secrets: Iterable[str] = ()) -> Ours:
+    """Take the secrets out of an error of ours that somebody else raised: out of its text, notes, attributes, and what is behind it.
+
+    It stays the same object, of whatever class. Attributes that are no plain data (text, numbers, containers of them, exceptions) become
+    None, since what they hold cannot be seen, but would be pickled.
+    """
+    _clean(error, tuple(secrets), set())
+    return error
+
+
+def _clean(error: AnimusError, secrets: tuple[str, ...], seen: set[int]) -> None:
+    seen.add(id(error))
+    error.message = scrub(str(error.message), secrets)
+    for name, value in list(vars(error).items()):
+        vars(error)[name] = _plain(value, secrets, seen)  # not setattr: a class may have its own
+    error.args = _plain(error.args, secrets, seen)
+    if error.__cause__ is not None:
+        error.__cause__ = safe_cause(error.__cause__, secrets)
+    if error.__context__ is not None:
+        error.__context__ = safe_cause(error.__context__, secrets)
+
+
+def _plain(value: Any, secrets: tuple[str, ...], seen: set[int], depth: int = _DEEPEST) -> Any:
+    """Give ``value`` as plain data without secrets; None in the place of what is none."""
+    if isinstance(value, (int, float)):
+        return value
+    if isinstance(value, str):
+        return REDACTED if isinstance(value, Secret) else scrub(value, secrets)
+    if isinstance(value, AnimusError):
+        if id(value) not in seen:
+            _clean(value, secrets, seen)
+        return value
+    if isinstance(value, BaseException):
+        return safe_cause(value, secrets)
+    if depth and isinstance(value, Mapping):
+        return {_plain(key, secrets, seen, depth - 1): _plain(item, secrets, seen, depth - 1) for key, item in value.items()}
+    if depth and isinstance(value, (list, tuple)):
+        items = [_plain(item, secrets, seen, depth - 1) for item in value]
+        return tuple(items) if isinstance(value, tuple) else items
+    return None
+
+
+def _stand_in(error: BaseException, secrets: tuple[str, ...]) -> ConcealedError:
+    stand_in = ConcealedError(describe(error, secrets))
+    notes = vars(error).get("__notes__")  # since Python 3.11, and in every version with exceptiongroup
+    if notes:
+        vars(stand_in)["__notes__"] = _plain(notes, secrets, set())
+    return stand_in
+
+
 def _shows(error: BaseException, secrets: tuple[str, ...]) -> bool:
-    return any(scrub(text, secrets) != text for text in (str(error), repr(error)))
+    return any(scrub(text, secrets) != text for text in _texts(error))
+
+
+def _texts(error: BaseException) -> Iterator[str]:
+    """Give all text that ``error`` holds by itself."""
+    yield str(error)
+    yield repr(error)
+    for leaf in _leaves((error.args, vars(error))):
+        if isinstance(leaf, str):
+            yield leaf
+        elif isinstance(leaf, (bytes, bytearray)):  # such as what a program printed, in CalledProcessError
+            yield leaf.decode("latin-1")
+
+
+def _leaves(value: object, depth: int = _DEEPEST) -> Iterator[object]:
+    """Give what ``value`` is made of: what is in it, if it is a container, or itself."""
+    if isinstance(value, Mapping):
+        inside: Iterable[object] = (*value, *value.values())
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        inside = value
+    else:
+        yield value
+        return
+    if depth:
+        for item in inside:
+            yield from _leaves(item, depth - 1)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Give ``error`` and all exceptions reachable from it: causes, contexts, and those requests and urllib3 wrap."""
+    """Give ``error`` and all exceptions reachable from it: causes, contexts, members of groups, and those it holds, as urllib3's do."""
     seen: set[int] = set()
     waiting: list[BaseException] = [error]
     while waiting:
@@ -52,5 +132,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(link))
         yield link
-        behind = (link.__cause__, link.__context__, getattr(link, "reason", None), *link.args)
+        members = getattr(link, "exceptions", None)  # of an ExceptionGroup, which Python 3.10 has not
+        behind = _leaves((link.__cause__, link.__context__, members, link.args, vars(link)))
         waiting.extend(other for other in behind if isinstance(other, BaseException))

@@ -11,9 +11,9 @@ import re
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from animus._cause import describe, safe_cause
+from animus._cause import describe, safe_cause, without_secrets
 from animus._check import near_miss
-from animus._secret import Secret, scrub
+from animus._secret import Secret
 from animus.errors import ConfigurationError
 from animus.sources.protocol import TokenSource
 
@@ -78,7 +78,7 @@ def _made(point: EntryPoint, factory: Any, rest: Secret) -> TokenSource:
     try:
         source = factory(str(rest))
     except ConfigurationError as raised:
-        _hide(raised, rest)
+        without_secrets(raised, [rest])
         raise
     except (Exception, SystemExit) as raised:
         error = _broken(point, f"gives no source for this text: {describe(raised, [rest])}", "Look up what it wants behind the colon")
@@ -89,17 +89,6 @@ def _made(point: EntryPoint, factory: Any, rest: Secret) -> TokenSource:
         lacking = " and ".join(name for name in ("fetch", "fingerprint") if not hasattr(source, name))
         raise _broken(point, f"gives a {type(source).__name__}, which is no source: it lacks {lacking}", _AUTHOR)
     raise error
-
-
-def _hide(error: ConfigurationError, rest: Secret) -> None:
-    """Take the text behind the colon out of a plugin's own error."""
-    error.message = scrub(str(error.message), [rest])
-    error.args = (error.message,)
-    error.hint = None if error.hint is None else scrub(error.hint, [rest])
-    if error.__cause__ is not None:
-        error.__cause__ = safe_cause(error.__cause__, [rest])
-    if error.__context__ is not None:
-        error.__context__ = safe_cause(error.__context__, [rest])
 
 
 _AUTHOR = "Tell its author: an entry point is a function or class that takes the text behind the colon, and gives a TokenSource"

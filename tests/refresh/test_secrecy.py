@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from animus.errors import AuthenticationError
+from animus.errors import AuthenticationError, TokenSourceError
 from animus.events import Emitter, Event
 from animus.refresh.manager import TokenManager
 from animus.sources.apikey import ApiKeyTokenSource
@@ -39,6 +39,20 @@ def raising(error: Exception) -> Callable[[], str]:
     return fetch
 
 
+def talkative() -> TokenSourceError:
+    """Give an error with a token in all places."""
+    inner = TokenSourceError(f"inner {TOKEN}")
+    error = TokenSourceError(f"token {TOKEN}", source=f"vault {TOKEN}", hint=TOKEN, failures=(("inner", inner),))
+    vars(error).update(__notes__=[f"note {TOKEN}"], detail={"token": TOKEN}, request=object())
+    return error
+
+
+def arguments(error: BaseException) -> list[Any]:
+    """Give what the error, its cause and those of a chain were made with."""
+    links = (error, error.__cause__, *(failure for _, failure in getattr(error, "failures", ())))
+    return [link.args for link in links if link is not None]
+
+
 def sources(url: str) -> list[Any]:
     gone = f"http://127.0.0.1:{unused_port()}/token?key={CANARY}"
     return [
@@ -53,6 +67,7 @@ def sources(url: str) -> list[Any]:
         CallableTokenSource(raising(RuntimeError(f"refused: {TOKEN}"))),
         CallableTokenSource(raising(RuntimeError(f"Authorization: Bearer {CANARY}"))),
         CallableTokenSource(raising(AuthenticationError(f"token {TOKEN}", hint=TOKEN))),
+        CallableTokenSource(raising(talkative())),
         UrlTokenSource(url + f"?key={CANARY}", headers={"Authorization": f"Bearer {CANARY}"}, cookies={"sid": CANARY}),
         UrlTokenSource(url.replace("//", f"//user:{CANARY}@"), json={"password": CANARY}),
         UrlTokenSource(gone, headers={"apikey": CANARY}, auth=("user", CANARY)),
@@ -64,6 +79,7 @@ def sources(url: str) -> list[Any]:
             {
                 "nothing": EnvironmentTokenSource("CANARY_NOTHING"),
                 "raising": raising(RuntimeError(f"refused: {TOKEN}")),
+                "talkative": raising(talkative()),
                 "gone": UrlTokenSource(gone, headers={"apikey": CANARY}),
                 **dict(zip(["command"], commands()[1:], strict=False)),
                 "echo": UrlTokenSource(url + f"?key={CANARY}"),
@@ -124,6 +140,7 @@ def test_the_canary_is_silent(caplog: pytest.LogCaptureFixture, monkeypatch: pyt
         seen.append(repr(pickle.loads(pickle.dumps(error))))
         seen.append(repr(pickle.dumps(error)))
         look(vars(error))
+        look(arguments(error))
 
     with serving() as provider:
         for source in sources(provider.url):

@@ -32,7 +32,13 @@ class SoundTokenSource:
             try:
                 open(rest)
             except OSError as error:
-                raise ConfigurationError(f"sound: no {rest}", hint=f"Not {rest}") from error
+                talk = ConfigurationError(f"sound: no {rest}", hint=f"Not {rest}")
+                talk.__notes__, talk.rest = [f"it was {rest}"], rest
+                raise talk from error
+        if rest.startswith("s3cret-noted"):
+            error = ValueError("no such thing")
+            error.__notes__ = [f"it was {rest}"]
+            raise error
         if rest == "exit":
             raise SystemExit(2)
         if rest.startswith("s3cret"):
@@ -145,9 +151,18 @@ def test_a_plugins_own_error_does_not_show_its_text_either(install: Install) -> 
     with pytest.raises(ConfigurationError) as caught:
         as_token_source("sound:s3cret-talkative")
     assert str(caught.value) == "sound: no [redacted]. Not [redacted]"
-    shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value.args)
+    shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value.args) + repr(vars(caught.value))
     assert "s3cret-talkative" not in shown.replace('as_token_source("sound:s3cret-talkative")', "")
     assert "ConcealedError" in shown
+
+
+def test_nor_do_the_notes_of_what_it_raises(install: Install) -> None:
+    install("animus-sound", "sound = sound_plugin:SoundTokenSource")
+    with pytest.raises(ConfigurationError) as caught:
+        as_token_source("sound:s3cret-noted")
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "s3cret-noted" not in shown.replace('as_token_source("sound:s3cret-noted")', "")
+    assert "no such thing" in shown
 
 
 def test_two_packages_with_one_name_are_both_named(install: Install) -> None:
