@@ -142,24 +142,38 @@ class CommandTokenSource:
         try:
             return run(self._arguments, environment=environment, folder=self._folder, timeout=timeout, max_bytes=MAX_BYTES)
         except (OSError, ValueError) as raised:
-            error = self._not_started(raised)
+            error = self._not_started(raised, environment)
             error.__cause__ = safe_cause(raised, self._secrets(environment))
         try:
             raise error  # outside of the except clause: a context would keep what the cause must not show
         finally:
             del error  # else error, cause, traceback and frame hold each other
 
-    def _not_started(self, raised: OSError | ValueError) -> TokenSourceError:
-        if isinstance(raised, FileNotFoundError) and (self._folder is None or raised.filename != self._folder):
-            hint = "Install it, give its full path, or check PATH"
-            if self._inherit is not None and "PATH" not in self._inherit and "PATH" not in self._env:
-                hint = 'Give its full path, or put "PATH" into inherit=: the program is looked for in the PATH it gets'
-            return failure("not_available", f"there is no program {self._program!r}", source=self.name, hint=hint)
-        if isinstance(raised, FileNotFoundError):
-            return failure("failed", "the folder to run the command in does not exist", source=self.name, hint="Check folder=")
+    def _not_started(self, raised: OSError | ValueError, environment: Mapping[str, str]) -> TokenSourceError:
+        trouble = None if self._folder is None else _trouble_with(self._folder)
+        if trouble is not None:
+            return failure("failed", f"the folder to run the command in {trouble}", source=self.name, hint="Check folder=")
+        if isinstance(raised, (FileNotFoundError, NotADirectoryError)):  # the latter for a file in PATH where a folder should be
+            return self._not_found(environment)
         why = getattr(raised, "strerror", None) or type(raised).__name__
         hint = "The program must be executable, and a script needs a first line such as #!/bin/sh"
         return failure("failed", f"the program {self._program!r} cannot be started: {why}", source=self.name, hint=hint)
+
+    def _not_found(self, environment: Mapping[str, str]) -> TokenSourceError:
+        if self._is_there(environment):  # the system says the same of a program and of what is to run it
+            hint = "Check the first line of the script: what it names behind #! must be installed, and a carriage return must not end it"
+            message = f"the program {self._program!r} is there, but not the interpreter it names"
+            return failure("failed", message, source=self.name, hint=hint)
+        hint = "Install it, give its full path, or check PATH"
+        if self._inherit is not None and "PATH" not in self._inherit and "PATH" not in self._env:
+            hint = 'Give its full path, or put "PATH" into inherit=: the program is looked for in the PATH it gets'
+        return failure("not_available", f"there is no program {self._program!r}", source=self.name, hint=hint)
+
+    def _is_there(self, environment: Mapping[str, str]) -> bool:
+        """Tell whether there is a file where the program was looked for; not on Windows, where a name alone is no program."""
+        program = self._arguments[0]
+        folders = [""] if os.path.dirname(program) else os.get_exec_path(environment)
+        return os.name == "posix" and any(os.path.isfile(os.path.join(self._folder or "", folder, program)) for folder in folders)
 
     # ---- reading ---------------------------------------------------------------------------------------
 
@@ -242,6 +256,13 @@ def _user() -> str:
         return getpwuid(os.geteuid()).pw_name
     except KeyError:  # containers run under numbers without a name
         return str(os.geteuid())
+
+
+def _trouble_with(folder: str) -> str | None:
+    """Give why nothing can be run in the folder, if so."""
+    if not os.path.isdir(folder):
+        return "is no folder" if os.path.exists(folder) else "does not exist"
+    return None if os.access(folder, os.X_OK) else "must not be entered"
 
 
 def _text(printed: bytes) -> Secret:

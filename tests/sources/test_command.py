@@ -280,7 +280,48 @@ def test_what_cannot_be_started(tmp_path: Path) -> None:
     script.chmod(0o755)
     error = failure_of(CommandTokenSource([script]))
     assert (error.reason, "#!/bin/sh" in str(error)) == ("failed", True)
-    assert "folder" in str(failure_of(sh("echo x", folder=tmp_path / "nowhere")))
+
+
+@pytest.mark.parametrize("first_line", ["#!/no/such/interpreter", "#!/bin/sh\r"])
+def test_a_script_without_its_interpreter_is_there(first_line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "corp-login"
+    script.write_bytes(f"{first_line}\necho x\n".encode())
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    for source in (
+        CommandTokenSource([script]),
+        CommandTokenSource("corp-login"),
+        CommandTokenSource("./corp-login", folder=tmp_path),
+        CommandTokenSource("corp-login", inherit=[], env={"PATH": "."}, folder=tmp_path),
+    ):
+        error = failure_of(source)
+        assert error.reason == "failed"
+        assert "the program 'corp-login' is there, but not the interpreter it names" in str(error)
+        assert "behind #!" in str(error)
+    assert failure_of(CommandTokenSource("./corp-login", folder="/")).reason == "not_available"
+
+
+def test_a_file_in_path_does_not_hide_that_the_program_is_not_here(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    source = CommandTokenSource("no-such-program", inherit=[], env={"PATH": f"/bin:{tmp_path}/file"})
+    assert failure_of(source).reason == "not_available"
+
+
+def test_a_folder_that_is_none_is_told_from_a_program_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder, said in (("nowhere", "the folder to run the command in does not exist"), ("file", "is no folder")):
+        for command in ("echo x", "no-such-program-anywhere"):
+            error = failure_of(CommandTokenSource(command, folder=tmp_path / folder))
+            assert (error.reason, error.hint) == ("failed", "Check folder=")
+            assert said in str(error)
+
+
+@pytest.mark.skipif(os.name == "posix" and os.geteuid() == 0, reason="root may enter all folders")
+def test_a_folder_that_must_not_be_entered_is_no_fault_of_the_program(tmp_path: Path) -> None:
+    tmp_path.chmod(0o600)
+    error = failure_of(CommandTokenSource("echo x", folder=tmp_path))
+    tmp_path.chmod(0o700)
+    assert (error.reason, error.hint) == ("failed", "Check folder=")
 
 
 def test_a_line_is_split_but_nothing_in_it_is_expanded(tmp_path: Path) -> None:
