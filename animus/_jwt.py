@@ -10,13 +10,16 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from animus import _fork, _strict_json
-from animus._jwk import KIND_OF, Key, candidates
+
+if TYPE_CHECKING:
+    from animus._jwk import Key
 
 # base64url without padding (RFC 7515 section 2); an unsecured token (RFC 7519 section 6) has an empty signature
 _COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)")
+Why = Literal["algorithm", "key", "signature", "audience", "issuer", "not_yet", "end", "over"]
 
 
 class NotAJwt(ValueError):
@@ -30,7 +33,7 @@ class NotTrusted(NotAJwt):
         why: What is wrong with it.
     """
 
-    def __init__(self, why: Literal["algorithm", "key", "signature", "audience", "issuer", "not_yet"], text: str) -> None:
+    def __init__(self, why: Why, text: str) -> None:
         super().__init__(text)
         self.why = why
 
@@ -46,6 +49,11 @@ def peek_claims(token: str) -> dict[str, Any]:
     Raises:
         NotAJwt: not three segments of base64url without padding, or header or payload is no UTF-8 JSON object.
     """
+    return _parts(token)[1]
+
+
+def _parts(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give header and claims."""
     match = _COMPACT.fullmatch(token)
     if match is None or any(len(segment) % 4 == 1 for segment in match.groups()):
         raise NotAJwt("not three parts of base64url without padding")
@@ -56,14 +64,15 @@ def peek_claims(token: str) -> dict[str, Any]:
         raise NotAJwt(f"the payload is no UTF-8 JSON ({type(error).__name__})") from None
     if not isinstance(payload, Mapping):
         raise NotAJwt("the payload is no JSON object")
-    # what jose.jwt.get_unverified_claims() does, without the 22 ms that it and cryptography take to be imported
+    # what jose.jwt's get_unverified_claims() and _header() do, without the 22 ms that it and cryptography take to be imported, and
+    # without its own exception for a header that is nested too deeply
     try:
         header, claims = json.loads(_decoded(match.group(1)).decode("utf-8")), json.loads(text)
     except (ValueError, RecursionError) as error:
         raise NotAJwt(f"it cannot be read ({type(error).__name__})") from None
     if not isinstance(header, Mapping):
         raise NotAJwt("the header is no JSON object")
-    return dict(claims)
+    return dict(header), dict(claims)
 
 
 def key_id(token: str) -> str | None:
@@ -72,7 +81,7 @@ def key_id(token: str) -> str | None:
     Raises:
         NotAJwt: the text is no token.
     """
-    found = _header(token).get("kid")
+    found = _parts(token)[0].get("kid")
     return found if isinstance(found, str) else None
 
 
@@ -92,10 +101,12 @@ def verified_claims(
         NotAJwt: the text is no token.
         ValueError: no algorithms, or one that is not known, such as ``none``.
     """
+    with _fork.forks_wait:  # most clients check no token
+        from animus._jwk import KIND_OF, candidates
+
     if isinstance(algorithms, str) or not algorithms or not set(algorithms) <= KIND_OF.keys():
         raise ValueError(f'algorithms must be a list such as ["RS256"], of {", ".join(KIND_OF)}')
-    claims = peek_claims(token)
-    header = _header(token)
+    header, claims = _parts(token)
     algorithm = header.get("alg")
     if not isinstance(algorithm, str) or algorithm not in algorithms:
         known = f" {algorithm}" if isinstance(algorithm, str) and algorithm in KIND_OF else ""
@@ -125,14 +136,6 @@ def _check_signature(token: str, keys: Sequence[Key], algorithm: str) -> None:
             continue
         return
     raise NotTrusted("signature", "its signature is not by a known key")
-
-
-def _header(token: str) -> dict[str, Any]:
-    peek_claims(token)
-    with _fork.forks_wait:
-        from jose import jwt
-
-    return dict(jwt.get_unverified_header(token))
 
 
 def _decoded(segment: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -85,10 +86,12 @@ def test_the_outer_form() -> None:
 
 
 def test_jose_is_loaded_by_the_first_token_to_be_verified_only() -> None:
+    signed = Keys("a-shared-secret", "a-shared-secret", {}, "HS256").sign()
     code = (
-        "import sys; from animus._jwt import looks_like_jwt, peek_claims, key_id; from animus.tokens.response import read_answer; "
+        "import sys; from animus._jwt import peek_claims, key_id, verified_claims; from animus.tokens.response import read_answer; "
         "from animus.refresh.manager import TokenManager; assert 'jose' not in sys.modules; "
-        f"peek_claims({mint(1)!r}); assert 'jose' not in sys.modules; key_id({mint(1)!r}); assert 'jose' in sys.modules"
+        f"peek_claims({mint(1)!r}); assert 'jose' not in sys.modules; key_id({mint(1)!r}); assert 'jose' not in sys.modules; "
+        f"verified_claims({signed!r}, ['a-shared-secret'], algorithms=['HS256'], audience=None); assert 'jose' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
@@ -219,6 +222,21 @@ def test_without_keys_nothing_is_trusted(keys: Keys) -> None:
 def test_algorithms_must_be_named(algorithms: Any, keys: Keys) -> None:
     with pytest.raises(ValueError, match="algorithms must be a list"):
         claims_of(keys.sign(), keys.public, algorithms=algorithms)
+
+
+@pytest.mark.parametrize("value", [b"[" * 100000 + b"]" * 100000, b"9" * 5000])
+def test_a_header_that_cannot_be_read_is_refused_by_the_same_exception(keys: Keys, value: bytes) -> None:
+    token = token_of(b'{"aud": "animus"}', header=b'{"alg": "RS256", "a": ' + value + b"}")
+    for read in (peek_claims, key_id, lambda token: claims_of(token, keys.public)):
+        with pytest.raises(NotAJwt, match="cannot be read"):
+            read(token)
+
+
+def test_however_deeply_a_header_is_nested_nothing_but_the_refusal_is_raised() -> None:
+    # a reader with a few frames more below it gives up a few brackets earlier
+    for depth in range(600, 1010):
+        with contextlib.suppress(NotAJwt):
+            key_id(token_of(b"{}", header=b'{"alg": "RS256", "a": ' + b"[" * depth + b"]" * depth + b"}"))
 
 
 def test_the_id_of_the_key(keys: Keys) -> None:

@@ -32,3 +32,16 @@ def test_any_text_raises_nothing_else(text: str) -> None:
         _strict_json.loads(text)
     except ValueError:
         pass
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [(7, 7.0), (1.5, 1.5), (10**400, math.inf), (-(10**400), -math.inf), (True, None), ("7", None), (None, None), ([], None)],
+)
+def test_a_number_is_one_that_floats_can_be_compared_with(value: object, number: float | None) -> None:
+    assert _strict_json.number(value) == number
+
+
+@pytest.mark.parametrize("text", ["{}", "\ufeff{}", " {}\r\n", "\n\ufeff\ufeff {}\n"])
+def test_what_may_stand_around_an_answer_is_taken_off(text: str) -> None:
+    assert _strict_json.bare(text) == "{}"

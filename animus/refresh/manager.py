@@ -158,7 +158,7 @@ class TokenManager:
             clock=self._clock,
             contains_callables=contains_callables,
             ask=self._ask,
-            check=self._check,
+            check=self._checked,
             wants=self._wants,
             rejected=lambda: self._rejected,
             memory=self._memory,
@@ -336,16 +336,15 @@ class TokenManager:
         """Give a sibling's token, or one that the source gives now."""
         if self._sharing is not None:
             return self._sharing.token(flight)
-        token = self._ask(flight)
-        self._check(token, flight)
-        return token
+        return self._checked(self._ask(flight), flight)
 
     def _ask(self, flight: Flight[Token]) -> Token:
         return self._asking.fresh_token(flight.ends_at, lambda: self._rejected)
 
-    def _check(self, token: Token, flight: Flight[Token], source: str | None = None) -> None:
-        if self._verifier is not None:
-            self._verifier.check(token, source=source or self._name, deadline=flight.ends_at)
+    def _checked(self, token: Token, flight: Flight[Token], source: str | None = None) -> Token:
+        if self._verifier is None:
+            return token
+        return self._verifier.check(token, source=source or self._name, deadline=flight.ends_at)
 
     def _memory(self) -> float:
         """Give the seconds that a failure is remembered."""

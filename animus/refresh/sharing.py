@@ -20,9 +20,9 @@ Found = Token | TokenSourceError | None
 
 
 class Check(Protocol):
-    """Raises :class:`~animus.errors.TokenSourceError` for a token that is not to be trusted."""
+    """Gives the token to use; raises :class:`~animus.errors.TokenSourceError` for one that is not to be trusted."""
 
-    def __call__(self, token: Token, flight: Flight[Token], source: str | None = None) -> None: ...
+    def __call__(self, token: Token, flight: Flight[Token], source: str | None = None) -> Token: ...
 
 
 class Sharing:
@@ -116,7 +116,7 @@ class Sharing:
             told = error
             self._leave(flight, lambda: self.shelf.tell(told, self._memory(), contains_callables=self._contains_callables))
             raise
-        self._check(token, flight)
+        token = self._check(token, flight)
         if self._leave(flight, lambda: self.shelf.put(token)):
             self._trusts_nothing = False
         return token
@@ -130,12 +130,11 @@ class Sharing:
 
     def _adopted(self, flight: Flight[Token]) -> Token | None:
         token = self.shelf.take()
-        return token if token is not None and self._wants(token) and self._is_trusted(token, flight) else None
+        return self._trusted(token, flight) if token is not None and self._wants(token) else None
 
-    def _is_trusted(self, token: Token, flight: Flight[Token]) -> bool:
+    def _trusted(self, token: Token, flight: Flight[Token]) -> Token | None:
         try:
-            self._check(token, flight, "token store")
+            return self._check(token, flight, "token store")
         except TokenSourceError as error:
             logger.debug("a token in the store is not used: %s", error)
-            return False
-        return True
+            return None

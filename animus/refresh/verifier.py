@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from typing import Any
 
-from animus import _check
+from animus import _check, _strict_json
+from animus._cause import safe_cause
 from animus._clock import SYSTEM_CLOCK, Clock
 from animus._jwt import NotAJwt, NotTrusted, key_id, verified_claims
 from animus._origin import checked_url
 from animus._secret import Secret
-from animus.errors import TokenSourceError
+from animus.errors import AnimusError, TokenSourceError
 from animus.refresh.keys import KeySet
 from animus.tokens.reasons import failure
 from animus.tokens.token import Token
@@ -22,6 +25,8 @@ _REASONS = {
     "audience": "bad_claims",
     "issuer": "bad_claims",
     "not_yet": "bad_claims",
+    "end": "bad_claims",
+    "over": "expired",
 }
 
 
@@ -50,25 +55,31 @@ class TokenVerifier:
             url = checked_url("verification.jwks_url", verification.jwks_url, allow_insecure_http=allow_insecure_http)
             self._key_set = KeySet(Secret(url), clock=clock)
 
-    def check(self, token: Token, *, source: str, deadline: float | None) -> None:
-        """Do nothing if the token is as wanted.
+    def check(self, token: Token, *, source: str, deadline: float | None) -> Token:
+        """Give the token if it is as wanted; it ends with its signed ``exp`` claim, if the source did not say earlier.
 
         Args:
             source: The name of the token's source, for errors.
             deadline: A time on the monotonic clock by which to give up fetching keys, or None.
 
         Raises:
-            TokenSourceError: it is not (``bad_jwt``, ``bad_signature``, ``bad_claims``), or that cannot be told (``no_keys``).
+            TokenSourceError: it is not (``bad_jwt``, ``bad_signature``, ``bad_claims``, ``expired``), or that cannot be told
+                (``no_keys``).
         """
         error: TokenSourceError
         try:
-            self._check(token, deadline)
-            return
+            return self._checked(token, deadline)
         except NotTrusted as refused:
             error = failure(_REASONS[refused.why], f"the token is not to be trusted: {refused}", source=source)
         except NotAJwt as refused:
             hint = "With verification= only JWTs are used: an opaque token cannot be checked"
             error = failure("bad_jwt", f"the token cannot be checked: {refused}", source=source, hint=hint)
+        except AnimusError:
+            raise
+        except Exception as raised:  # whatever else a token brings about: who waits for it must be told
+            hint = "It is not used. The cause says what went wrong"
+            error = failure("bad_jwt", f"the token cannot be checked ({type(raised).__name__})", source=source, hint=hint)
+            error.__cause__ = safe_cause(raised, [token.value])
         try:
             raise error
         finally:
@@ -79,19 +90,22 @@ class TokenVerifier:
         if self._key_set is not None:
             self._key_set.close()
 
-    def _check(self, token: Token, deadline: float | None) -> None:
+    def _checked(self, token: Token, deadline: float | None) -> Token:
         wanted = self.verification
         keys = wanted.keys if self._key_set is None else self._key_set.for_key(key_id(token.value), deadline)
         claims = verified_claims(token.value, keys, algorithms=wanted.algorithms, audience=wanted.audience, issuer=wanted.issuer)
-        self._check_beginning(claims.get("nbf"), token.skew)
+        issuers_time = self._clock.time() + token.skew
+        self._check_beginning(claims.get("nbf"), issuers_time)
+        return _with_end(token, claims, issuers_time)
 
-    def _check_beginning(self, not_before: Any, skew: float) -> None:
+    def _check_beginning(self, not_before: Any, issuers_time: float) -> None:
         if not_before is None:
             return
-        if isinstance(not_before, bool) or not isinstance(not_before, (int, float)):  # RFC 7519 section 4.1.5
+        beginning = _strict_json.number(not_before)
+        if beginning is None:  # RFC 7519 section 4.1.5
             raise NotTrusted("not_yet", "its nbf claim is not a number")
-        early = not_before - (self._clock.time() + skew) - self.verification.leeway
-        if early > 0:
+        early = beginning - issuers_time - self.verification.leeway
+        if not early <= 0:
             raise NotTrusted("not_yet", f"it is not valid before {early:.6g} s from now")
 
     def __repr__(self) -> str:
@@ -99,6 +113,20 @@ class TokenVerifier:
 
     def __reduce__(self) -> Any:
         return _rebuilt, (self.verification, self._clock, self._allow_insecure_http)
+
+
+def _with_end(token: Token, claims: dict[str, Any], issuers_time: float) -> Token:
+    """Give the token with the end that is signed, if there is one."""
+    if "exp" not in claims:
+        return token
+    end = _strict_json.number(claims["exp"])
+    if end is None or not math.isfinite(end):
+        raise NotTrusted("end", "its exp claim is not a finite number")
+    if not end > issuers_time:  # RFC 7519 section 4.1.4: on or after; or a source does not know the time at all (NaN)
+        raise NotTrusted("over", f"it was over {issuers_time - end:.6g} s before it came")
+    if token.expires_at is not None and token.expires_at <= end:
+        return token
+    return dataclasses.replace(token, expires_at=end)
 
 
 def _rebuilt(verification: TokenVerification, clock: Clock, allow_insecure_http: bool) -> TokenVerifier:

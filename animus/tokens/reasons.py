@@ -29,7 +29,8 @@ HINTS: Mapping[str, str] = MappingProxyType(
         "expired": "The provider must not keep old tokens, a fixed one must be replaced, and the clocks of provider and issuer must agree",
         "bad_signature": "The token must be signed by the issuer whose key or jwks_url is given, with one of the algorithms given: "
         "check both, and that provider and issuer belong to the same platform",
-        "bad_claims": "Check audience= and issuer= of the verification against the claims of a token, and the clocks",
+        "bad_claims": "Check audience= and issuer= of the verification against the claims of a token, whether its exp and nbf are numbers, "
+        "and the clocks",
         "no_keys": "Check jwks_url= of the verification: the server must answer 200 and a JSON object with keys (RFC 7517)",
         "unreachable": "Check host and port of the token provider, the network, and any proxy",
         "timeout": "The token source took too long: raise its timeout=, or look into why the back end is slow",

@@ -24,7 +24,6 @@ _STATUS_REASONS = {401: "unauthorized", 403: "unauthorized", 404: "not_found", 4
 _PLACES = ("accessToken", "access_token", "token")  # after animus.token; letter case counts
 _LIFETIMES = ("expiresIn", "expires_in")
 _ROOM_SCHEMES = ("ws://", "wss://", "http://", "https://")
-_BOM = "\ufeff"
 # what a page, or a piece of one such as PHP's complaints, begins with
 _PAGE = re.compile(
     r"<(?:!doctype\s+html|(?:html|head|body|title|meta|link|script|noscript|style|base|iframe|form|div|span|section|main|header|article"
@@ -60,7 +59,7 @@ def read_answer(
         raise _refused(status, headers, source, retry_after)
     reader = _Reader(now=now, source=source, date=date_of(headers, now))
     # a charset is not asked for: JSON is UTF-8 (RFC 8259 section 8.1), and headers name all sorts of others
-    text = body.decode("utf-8", "replace").strip().lstrip(_BOM).strip()
+    text = _strict_json.bare(body.decode("utf-8", "replace"))
     if _is_page(text):
         raise reader.failure("html_page", "the answer is a web page")
     if looks_like_jwt(text):
@@ -160,14 +159,14 @@ class _Reader(NamedTuple):
         date = self.date
         if date is None or 0 <= self.now - date < _DATE_RESOLUTION:
             return self.now
-        issued = _number(claims.get("iat"))
+        issued = _strict_json.number(claims.get("iat"))
         if issued is not None and date < issued - _ISSUER_TOLERANCE and abs(self.now - issued) < abs(date - issued):
             return self.now
         return date
 
     def _end(self, claims: Mapping[str, Any], beside: Mapping[str, Any], server_time: float) -> float | None:
         if "exp" in claims:
-            end = _number(claims["exp"])
+            end = _strict_json.number(claims["exp"])
             if end is not None and math.isfinite(end):
                 return end
             if not self.opaque_ok:
@@ -241,23 +240,13 @@ def _livekit(beside: Mapping[str, Any]) -> dict[str, LiveKitDetails]:
             claims = peek_claims(token)
         except NotAJwt:
             continue
-        end = _number(claims.get("exp"))
+        end = _strict_json.number(claims.get("exp"))
         found[context] = LiveKitDetails(url, token, end if end is not None and math.isfinite(end) else None)
     return found
-
-
-def _number(value: Any) -> float | None:
-    """Give a JSON number as float (infinite if too large), None for anything else; True and False are no numbers."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
 
 
 def _seconds(value: Any) -> float | None:
     if isinstance(value, str) and len(value) <= _LONGEST_NUMBER and re.fullmatch(r"[0-9]+(?:\.[0-9]+)?", value.strip()):
         value = float(value)
-    number = _number(value)
-    return number if number is not None and math.isfinite(number) else None
+    found = _strict_json.number(value)
+    return found if found is not None and math.isfinite(found) else None

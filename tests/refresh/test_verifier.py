@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import pickle
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from jose import jws
 
 from animus import AnimusClient, ConfigurationError, TokenSourceError, TokenVerification
 from animus.emulator import Emulator
@@ -18,11 +21,12 @@ from animus.refresh.verifier import TokenVerifier
 from animus.stores.memory import MemoryTokenStore
 from animus.stores.protocol import StoredToken, store_key
 from animus.testing import ManualClock
+from animus.tokens.reasons import HINTS
 from animus.tokens.token import Token
 from tests.refresh.sources import Caller, Scripted
 from tests.servers import unused_port
 from tests.sources.provider import Answer, Provider, serving
-from tests.tokens.minting import mint
+from tests.tokens.minting import mint, token_of
 from tests.tokens.signing import FAR, Keys
 
 NOW = 1_700_000_000.0
@@ -105,6 +109,130 @@ def test_a_beginning_has_leeway_by_the_providers_clock(verifier_for: Callable[..
     refused(verifier_for(leeway=0), RSA.sign(nbf=NOW + 1))
     check(verifier_for(leeway=0), RSA.sign(nbf=NOW + 100), skew=100.0)
     refused(verifier_for(leeway=0), RSA.sign(nbf=NOW - 50), skew=-100.0)
+
+
+def test_numbers_beyond_all_measure_are_claims_like_others(verifier_for: Callable[..., TokenVerifier]) -> None:
+    check(verifier_for(), RSA.sign(nbf=-(10**400)))
+    error = refused(verifier_for(), RSA.sign(nbf=10**400))
+    assert (error.reason, "not valid before inf s" in str(error)) == ("bad_claims", True)
+
+
+def test_a_header_that_is_nested_too_deeply_is_no_exception_of_others(verifier_for: Callable[..., TokenVerifier], server: Provider) -> None:
+    server.script = [jwks(RSA.jwk)]
+    payload = b'{"aud": "animus", "exp": %d}' % FAR
+    verifiers = [verifier_for(), verifier_for(server)]
+    # whoever reads a header with a few frames more below it gives up a few brackets earlier
+    for depth in (*range(600, 1010), 100000):
+        header = b'{"alg": "RS256", "kid": ' + b"[" * depth + b"]" * depth + b"}"
+        for verifier in verifiers:
+            with pytest.raises(TokenSourceError) as caught:
+                check(verifier, token_of(payload, header=header))
+            assert caught.value.reason in ("bad_jwt", "bad_signature")
+
+
+class Broken:
+    """A clock that stands for whatever else may go wrong."""
+
+    def time(self) -> float:
+        raise RuntimeError(f"{CANARY} {RSA.sign()}")
+
+
+def test_whatever_a_token_brings_about_is_an_error_of_ours() -> None:
+    wanted = TokenVerification(key=RSA.public, algorithms=["RS256"], audience="animus")
+    verifier = TokenVerifier(wanted, clock=Broken())  # type: ignore[arg-type]
+    error = refused(verifier, RSA.sign())
+    assert error.reason == "bad_jwt"
+    assert "RuntimeError" in str(error)
+    assert isinstance(error.__cause__, Exception)
+    assert "RuntimeError" in str(error.__cause__)
+
+
+def test_many_who_meet_a_number_beyond_all_measure_ask_once() -> None:
+    together = threading.Barrier(10)
+    source = Scripted(RSA.sign(nbf=10**400))
+    wanted = TokenVerification(key=RSA.public, algorithms=["RS256"], audience="animus")
+    manager = TokenManager(source, verifier=TokenVerifier(wanted))
+
+    def ask() -> object:
+        together.wait(20)
+        return manager.token()
+
+    for caller in [Caller(ask) for _ in range(10)]:
+        with pytest.raises(TokenSourceError) as caught:
+            caller.finish()
+        assert caught.value.reason == "bad_claims"
+    assert len(source.asked) == 1
+
+
+# ---- the end -------------------------------------------------------------------------------------------
+
+
+def checked(verifier: TokenVerifier, text: str, **token: Any) -> Token:
+    return verifier.check(Token(text, **token), source="the source", deadline=None)
+
+
+def test_a_token_ends_when_it_is_signed_to_end(verifier_for: Callable[..., TokenVerifier]) -> None:
+    verifier = verifier_for()
+    text = RSA.sign(exp=NOW + 100)
+    assert checked(verifier, text).expires_at == NOW + 100
+    assert checked(verifier, text, expires_at=NOW + 5000, skew=3.0, issued_at=NOW) == Token(text, NOW + 100, 3.0, NOW)
+    assert checked(verifier, text, expires_at=NOW + 50).expires_at == NOW + 50
+    endless = RSA.sign(exp=None)
+    assert checked(verifier, endless).expires_at is None
+    assert checked(verifier, endless, expires_at=NOW + 50).expires_at == NOW + 50
+
+
+@pytest.mark.parametrize("exp", ["soon", f"{NOW - 100:.0f}", f"{NOW + 100:.0f}", True, [], 10**400, -(10**400)], ids=lambda e: f"{e}"[:9])
+def test_an_end_that_is_no_number_is_a_bad_claim(verifier_for: Callable[..., TokenVerifier], clock: ManualClock, exp: Any) -> None:
+    error = refused(verifier_for(), RSA.sign(exp=exp))
+    assert (error.reason, "exp claim is not a finite number" in str(error)) == ("bad_claims", True)
+    manager = TokenManager(Scripted(RSA.sign(exp=exp)), clock=clock, verifier=verifier_for())
+    with pytest.raises(TokenSourceError):
+        manager.token()
+
+
+def test_an_end_of_null_is_no_number_either(verifier_for: Callable[..., TokenVerifier]) -> None:
+    text = jws.sign(b'{"aud": "animus", "iss": "auth", "exp": null}', RSA.private, algorithm="RS256")
+    assert refused(verifier_for(), text).reason == "bad_claims"
+
+
+def test_an_end_has_no_leeway_and_is_by_the_providers_clock(verifier_for: Callable[..., TokenVerifier]) -> None:
+    verifier = verifier_for(leeway=3600)
+    for text, skew in [(RSA.sign(exp=NOW), 0.0), (RSA.sign(exp=NOW - 1000), 0.0), (RSA.sign(exp=NOW + 50), 50.0)]:
+        error = refused(verifier, text, expires_at=NOW + 5000, skew=skew)
+        assert error.reason == "expired"
+        assert error.hint == HINTS["expired"]
+    assert refused(verifier, RSA.sign(), skew=float("nan")).reason == "expired"
+    assert checked(verifier, RSA.sign(exp=NOW - 50), expires_at=NOW + 5000, skew=-100.0).expires_at == NOW - 50
+
+
+def test_a_manager_goes_by_the_signed_end(verifier_for: Callable[..., TokenVerifier], clock: ManualClock) -> None:
+    over = Token(RSA.sign(exp=NOW - 1000), expires_at=NOW + 5000)
+    with pytest.raises(TokenSourceError) as caught:
+        TokenManager(Scripted(over), clock=clock, verifier=verifier_for()).token()
+    assert caught.value.reason == "expired"
+    first, second = RSA.sign(exp=NOW + 1000), RSA.sign(exp=NOW + 3000)
+    manager = TokenManager(Scripted(Token(first, NOW + 5000), second), clock=clock, verifier=verifier_for())
+    assert manager.token().expires_at == NOW + 1000
+    clock.advance(1000)
+    assert manager.token().value == second
+
+
+def test_a_token_in_the_store_ends_when_it_is_signed_to_end(verifier_for: Callable[..., TokenVerifier], clock: ManualClock) -> None:
+    store = MemoryTokenStore()
+    source = Scripted(Token(RSA.sign(exp=NOW + 1000), NOW + 5000), RuntimeError("asked again"))
+    settings: dict[str, Any] = {"clock": clock, "store": store, "identity": "ada", "verifier": verifier_for()}
+    assert TokenManager(source, **settings).token().expires_at == NOW + 1000
+    key = store_key(source.fingerprint, "ada")
+    kept = store.load(key)
+    assert kept is not None
+    assert kept.expires_at == NOW + 1000
+    store.save(key, dataclasses.replace(kept, expires_at=NOW + 5000))
+    assert TokenManager(source, **settings).token().expires_at == NOW + 1000
+    store.save(key, StoredToken(RSA.sign(exp=NOW - 1), NOW + 5000, 0.0, NOW))
+    with pytest.raises(TokenSourceError):
+        TokenManager(source, **settings).token()  # of no use: the source is asked
+    assert len(source.asked) == 2
 
 
 # ---- keys at a URL -------------------------------------------------------------------------------------
