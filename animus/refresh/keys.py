@@ -14,7 +14,7 @@ from animus._secret import bare_url, scrub, shape_of
 from animus.errors import AnimusError, TokenSourceError
 from animus.http.plain import PlainFailure, PlainHttp
 from animus.refresh.flight import Flight, Refusal, SingleFlight, copy_of
-from animus.sources.credentials import secret_texts
+from animus.sources.credentials import secret_texts, userinfo
 from animus.tokens.reasons import failure
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -38,9 +38,9 @@ class _Failed(NamedTuple):
 class KeySet:
     """Gives the keys at a URL (a JWKS, RFC 7517 section 5).
 
-    A set that was fetched is used for an hour. A key that is not in it (the issuer has begun to sign with a new one) has it fetched
-    anew, at most once every 30 s. A fetch that fails changes nothing: the old set is used on; without one, the failure is shared by
-    all who wait, and remembered for a second.
+    A set that was fetched is used for an hour. A token that none of its keys verifies (the issuer has begun to sign with a new one)
+    has it fetched anew, at most once every 30 s. A fetch that fails changes nothing: the old set is used on; without one, the failure
+    is shared by all who wait, and remembered for a second.
 
     Threads: any; the flight has the lock, and what was fetched is replaced as a whole. Fork: the child keeps the set, and has no
     flight.
@@ -55,6 +55,12 @@ class KeySet:
         self._failed: _Failed | None = None
         self._turn_at = float("-inf")
         self._flights: SingleFlight[_Fetched] = SingleFlight(self._fetch, self._settle, self._refusal, clock=clock, limit=_LIMIT)
+
+    @property
+    def keys(self) -> tuple[Key, ...] | None:
+        """The set that was fetched last, however old; None: there is none yet."""
+        fetched = self._fetched
+        return None if fetched is None else fetched.keys
 
     def for_key(self, key_id: str | None, deadline: float | None) -> tuple[Key, ...]:
         """Give the set, fetched anew if it is old, or has no key of that ``kid`` and one may have come.
@@ -72,11 +78,29 @@ class KeySet:
         lacking = key_id is not None and not has_id(had.keys, key_id)
         if now < had.at + MAX_AGE and not (lacking and now >= self._turn_at):
             return had.keys
+        return self._renewed(had, deadline).keys
+
+    def beyond(self, keys: tuple[Key, ...], deadline: float | None) -> tuple[Key, ...] | None:
+        """Give a set that came after ``keys``, which did not verify a token; None if there is none, or it is no time yet to ask for one.
+
+        An issuer may have a new key under the old ``kid``, or without one: it is optional (RFC 7517 section 4.5).
+
+        Args:
+            deadline: A time on the monotonic clock by which to give up, or None.
+        """
+        had = self._fetched
+        if had is None or (had.keys is keys and self._clock.monotonic() < self._turn_at):
+            return None
+        found = self._renewed(had, deadline).keys if had.keys is keys else had.keys
+        return None if found is keys else found
+
+    def _renewed(self, had: _Fetched, deadline: float | None) -> _Fetched:
+        """Give the set fetched anew, or the old one if that fails."""
         try:
-            return self._newer_than(had, deadline).keys
+            return self._newer_than(had, deadline)
         except TokenSourceError as error:
-            logger.debug("going on with the keys of %.0f s ago: %s", now - had.at, error)
-            return had.keys
+            logger.debug("going on with the keys of %.0f s ago: %s", self._clock.monotonic() - had.at, error)
+            return had
 
     def close(self) -> None:
         """Close the connections; a later fetch opens new ones."""
@@ -104,6 +128,7 @@ class KeySet:
                 "GET",
                 self._url,
                 headers={"Accept": "application/jwk-set+json, application/json"},
+                auth=userinfo(self._url),
                 proxies={"no_proxy": host} if is_loopback(host) else None,
                 timeout=flight.ends_at - self._clock.monotonic(),
             )
@@ -122,7 +147,7 @@ class KeySet:
         if status != 200:
             raise self._error(f"the server answered {status}", status)
         try:
-            data: Any = _strict_json.loads(body.decode("utf-8", "replace"))
+            data: Any = _strict_json.loads(_strict_json.bare(body.decode("utf-8", "replace")))
         except ValueError:
             raise self._error("the answer is not JSON") from None
         if not isinstance(data, dict) or not isinstance(data.get("keys"), list):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from animus import _check, _strict_json
 from animus._cause import safe_cause
@@ -17,6 +18,9 @@ from animus.refresh.keys import KeySet
 from animus.tokens.reasons import failure
 from animus.tokens.token import Token
 from animus.tokens.verification import TokenVerification
+
+if TYPE_CHECKING:
+    from animus._jwk import Key
 
 _REASONS = {
     "algorithm": "bad_signature",
@@ -91,12 +95,30 @@ class TokenVerifier:
             self._key_set.close()
 
     def _checked(self, token: Token, deadline: float | None) -> Token:
-        wanted = self.verification
-        keys = wanted.keys if self._key_set is None else self._key_set.for_key(key_id(token.value), deadline)
-        claims = verified_claims(token.value, keys, algorithms=wanted.algorithms, audience=wanted.audience, issuer=wanted.issuer)
+        claims = self._claims(token.value, deadline)
         issuers_time = self._clock.time() + token.skew
         self._check_beginning(claims.get("nbf"), issuers_time)
         return _with_end(token, claims, issuers_time)
+
+    def _claims(self, text: str, deadline: float | None) -> dict[str, Any]:
+        key_set = self._key_set
+        if key_set is None:
+            return self._verified(text, self.verification.keys)
+        had = key_set.keys
+        keys = key_set.for_key(key_id(text), deadline)
+        try:
+            return self._verified(text, keys)
+        except NotTrusted as refused:
+            if refused.why not in ("key", "signature") or keys is not had:  # another set, which has just come, has no other keys
+                raise
+            newer = key_set.beyond(keys, deadline)
+            if newer is None:
+                raise
+        return self._verified(text, newer)
+
+    def _verified(self, text: str, keys: Sequence[Key]) -> dict[str, Any]:
+        wanted = self.verification
+        return verified_claims(text, keys, algorithms=wanted.algorithms, audience=wanted.audience, issuer=wanted.issuer)
 
     def _check_beginning(self, not_before: Any, issuers_time: float) -> None:
         if not_before is None:

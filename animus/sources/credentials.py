@@ -98,6 +98,14 @@ def has_secret(url: str) -> bool:
     return bool(parts.query) or parts.username is not None or parts.password is not None
 
 
+def userinfo(url: str) -> tuple[str, str] | None:
+    """Give user and password of a URL, for ``auth``, or None if it has neither."""
+    parts = urlsplit(url)
+    if parts.username is None and parts.password is None:
+        return None
+    return unquote(parts.username or ""), unquote(parts.password or "")
+
+
 def contains_callables(*values: Any) -> bool:
     """Tell whether any of the values, or of their items, is a function: it may answer differently for each user."""
     return any(callable(v) or (isinstance(v, Mapping) and contains_callables(*v.values())) for v in values)

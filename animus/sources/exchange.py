@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from animus._cause import describe, safe_cause
 from animus._clock import Clock
@@ -13,7 +12,7 @@ from animus._secret import scrub
 from animus.errors import TokenSourceError
 from animus.http.plain import PlainAnswer, PlainFailure, PlainHttp
 from animus.http.retry_after import retry_after
-from animus.sources.credentials import secret_texts
+from animus.sources.credentials import secret_texts, userinfo
 from animus.tokens.reasons import failure
 from animus.tokens.response import read_answer
 from animus.tokens.token import Token
@@ -59,7 +58,7 @@ class TokenExchange:
         if timeout <= 0:
             raise failure("timeout", "there was no time left to ask the token provider", source=name)
         if given.get("auth") is None:
-            given["auth"] = _userinfo(url)  # requests takes it off the URL and, for a session with an auth, forgets it
+            given["auth"] = userinfo(url)  # requests takes it off the URL and, for a session with an auth, forgets it
         secrets = secret_texts(*given.values(), url=url)
         host = origin_of(url).host
         # secrets for this machine do not take the way over a proxy
@@ -90,13 +89,6 @@ class TokenExchange:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
-
-
-def _userinfo(url: str) -> tuple[str, str] | None:
-    parts = urlsplit(url)
-    if parts.username is None and parts.password is None:
-        return None
-    return unquote(parts.username or ""), unquote(parts.password or "")
 
 
 def _no_answer(raised: PlainFailure, name: str, secrets: list[str]) -> TokenSourceError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import json
 import logging
 import pickle
 import threading
@@ -30,7 +32,7 @@ from tests.tokens.minting import mint, token_of
 from tests.tokens.signing import FAR, Keys
 
 NOW = 1_700_000_000.0
-RSA, NEXT, MALLORY = Keys.rsa(), Keys.rsa(), Keys.rsa()
+RSA, NEXT, MALLORY, CURVE = Keys.rsa(), Keys.rsa(), Keys.rsa(), Keys.curve()
 CANARY = "canary-that-must-not-sing"
 
 
@@ -267,6 +269,89 @@ def test_a_new_key_is_found_and_made_up_ones_do_not_make_requests(
         refused(verifier, MALLORY.sign(headers={"kid": f"made-up-{number}"}))
     assert len(server.requests) == 3
     check(verifier, NEXT.sign(headers={"kid": "b"}))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kid"),
+    [
+        ([RSA.jwk], [NEXT.jwk], None),  # no kid anywhere
+        ([with_kid(RSA, "a")], [with_kid(NEXT, "a")], "a"),  # the same for another key
+        ([with_kid(RSA, "b"), with_kid(CURVE, "a")], [with_kid(NEXT, "a"), with_kid(CURVE, "a")], "a"),  # on a key of another kind
+        ([with_kid(RSA, "a")], [NEXT.jwk], 7),
+    ],
+)
+def test_a_new_key_that_has_no_new_id_is_found_too(
+    server: Provider, verifier_for: Callable[..., TokenVerifier], clock: ManualClock, before: Any, after: Any, kid: Any
+) -> None:
+    server.script = [jwks(*before), jwks(*after)]
+    verifier = verifier_for(server)
+    named = {} if kid is None else {"kid": kid}
+    assert refused(verifier, MALLORY.sign(headers=named)).reason == "bad_signature"
+    assert len(server.requests) == 1  # what has just come is not asked for again
+    check(verifier, NEXT.sign(headers=named))
+    assert len(server.requests) == 2
+    for _ in range(5):
+        refused(verifier, MALLORY.sign(headers=named))
+        refused(verifier, MALLORY.sign(headers={"kid": "made-up"}))
+        refused(verifier, NEXT.sign(headers=named, aud="somebody"))
+    assert len(server.requests) == 2
+    clock.advance(TURN)
+    refused(verifier, NEXT.sign(headers=named, aud="somebody"))
+    assert len(server.requests) == 2  # a sound signature needs no other key
+    for _ in range(5):
+        refused(verifier, MALLORY.sign(headers=named))
+    assert len(server.requests) == 3
+
+
+def test_a_second_look_that_fails_leaves_the_old_keys(
+    server: Provider, verifier_for: Callable[..., TokenVerifier], clock: ManualClock
+) -> None:
+    server.script = [jwks(RSA.jwk), Answer("down", status=503), jwks(NEXT.jwk)]
+    verifier = verifier_for(server)
+    check(verifier, RSA.sign())
+    for _ in range(5):
+        assert refused(verifier, NEXT.sign()).reason == "bad_signature"
+        check(verifier, RSA.sign())
+    assert len(server.requests) == 2
+    clock.advance(1)
+    check(verifier, NEXT.sign())
+
+
+def test_many_who_look_again_do_so_by_one_fetch(server: Provider) -> None:
+    server.script = [jwks(RSA.jwk), jwks(NEXT.jwk)]
+    verifier = TokenVerifier(TokenVerification(jwks_url=server.url, algorithms=["RS256"], audience="animus"))
+    check(verifier, RSA.sign())
+    for caller in [Caller(lambda: check(verifier, NEXT.sign())) for _ in range(16)]:
+        caller.finish()
+    assert len(server.requests) == 2
+    verifier.close()
+
+
+def test_a_user_in_the_url_is_sent_and_not_shown(server: Provider, clock: ManualClock, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    server.script = [jwks(RSA.jwk), Answer("no", status=401)]
+    url = server.url.replace("//", f"//us%40er:{CANARY}@")
+    verification = TokenVerification(jwks_url=url, algorithms=["RS256"], audience="animus")
+    verifier = TokenVerifier(verification, clock=clock)
+    check(verifier, RSA.sign())
+    expected = base64.b64encode(f"us@er:{CANARY}".encode()).decode()
+    assert server.requests[0].headers["Authorization"] == f"Basic {expected}"
+    clock.advance(MAX_AGE)
+    check(verifier, RSA.sign())
+    error = refused(TokenVerifier(verification, clock=clock), RSA.sign())
+    assert error.reason == "no_keys"
+    shown = [*traceback.format_exception(error), caplog.text, repr(verification), repr(vars(verifier)), repr(vars(verifier._key_set))]
+    assert not [secret for secret in (CANARY, expected) if secret in "".join(shown)]
+    assert not verification.is_public
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(verification)
+    verifier.close()
+
+
+@pytest.mark.parametrize("around", [b"\xef\xbb\xbf%s", b"\r\n \xef\xbb\xbf%s\n"])
+def test_a_byte_order_mark_is_no_fault_of_a_key_set(server: Provider, verifier_for: Callable[..., TokenVerifier], around: bytes) -> None:
+    server.script = [Answer(around % json.dumps({"keys": [RSA.jwk]}).encode())]
+    check(verifier_for(server), RSA.sign())
 
 
 def test_a_key_that_was_taken_back_goes_within_the_hour(
