@@ -36,6 +36,7 @@ _ROW_OF = {room: number for number, row in enumerate(_ROWS) for room in row}
 # packages that only some rooms may touch: the others would make everybody pay for them, or use them unguarded
 _OWNERS = {
     "jose": {"_jwt"},
+    "cryptography": {"_jwk"},
     "tenacity": {"http", "refresh", "transport"},
     "django": {"server"},
     "flask": {"emulator", "server"},

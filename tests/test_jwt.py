@@ -239,6 +239,15 @@ def test_however_deeply_a_header_is_nested_nothing_but_the_refusal_is_raised() -
             key_id(token_of(b"{}", header=b'{"alg": "RS256", "a": ' + b"[" * depth + b"]" * depth + b"}"))
 
 
+def test_a_public_key_in_any_text_is_no_shared_secret(keys: Keys) -> None:
+    der = "".join(line for line in keys.public.splitlines() if "-----" not in line)
+    bare = der.replace("+", "-").replace("/", "_").rstrip("=")
+    for text in (json.dumps([keys.jwk]), json.dumps(json.dumps(keys.jwk)), f"\ufeff{keys.public}", f"a: b\n{keys.public}", bare):
+        head = token_of(b'{"aud": "animus", "iss": "auth"}').rpartition(".")[0]
+        forged = f"{head}.{base64url(hmac.new(text.encode(), head.encode(), hashlib.sha256).digest())}"
+        assert why_not(forged, text, algorithms=["HS256"]) == "key"
+
+
 def test_the_id_of_the_key(keys: Keys) -> None:
     assert key_id(keys.sign(headers={"kid": "k1"})) == "k1"
     assert key_id(keys.sign(headers={"kid": 7})) is None

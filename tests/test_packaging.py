@@ -24,7 +24,8 @@ _EXTRAS_OF = {  # room -> extras whose packages it may import
     "stores": ("file", "keyring", "redis"),
     "webhooks": ("webhooks",),
 }
-_BROUGHT = {("emulator", "werkzeug"), ("server", "werkzeug"), ("testing", "pytest")}  # by flask; by whoever runs the plugin
+# by flask; by whoever runs the plugin; by python-jose[cryptography]
+_BROUGHT = {("emulator", "werkzeug"), ("server", "werkzeug"), ("testing", "pytest"), ("_jwk", "cryptography")}
 
 
 def _config(name: str) -> ConfigParser:

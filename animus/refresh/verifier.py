@@ -54,6 +54,7 @@ class TokenVerifier:
         self.verification = verification
         self._clock = clock
         self._allow_insecure_http = allow_insecure_http
+        self._keys = verification.keys
         self._key_set: KeySet | None = None
         if verification.jwks_url is not None:
             url = checked_url("verification.jwks_url", verification.jwks_url, allow_insecure_http=allow_insecure_http)
@@ -103,7 +104,7 @@ class TokenVerifier:
     def _claims(self, text: str, deadline: float | None) -> dict[str, Any]:
         key_set = self._key_set
         if key_set is None:
-            return self._verified(text, self.verification.keys)
+            return self._verified(text, self._keys)
         had = key_set.keys
         keys = key_set.for_key(key_id(text), deadline)
         try:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from animus import _check, _strict_json
-from animus._fresh import fresh
-from animus._jwk import KIND_OF, Key, fits, is_bare_public_key, is_public, keys_in
+from animus import _check
+from animus._jwk import KIND_OF, Key, is_public, usable
 from animus._origin import checked_url
 from animus._secret import Secret, bare_url
 from animus.errors import ConfigurationError
+from animus.tokens.given_key import check_fit, forgeable, read_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,23 +21,27 @@ class TokenVerification:
 
     ``AnimusClient(…, verification=TokenVerification(jwks_url="https://auth.example/jwks.json", algorithms=["RS256"],
     audience="animus"))`` checks each token once, wherever it comes from: any source, or a shared store. One that does not pass is
-    never sent; the error is a :class:`~animus.TokenSourceError` with reason ``bad_signature`` (signature, algorithm or key),
-    ``bad_claims`` (audience, issuer, not yet valid) or ``no_keys`` (the key set cannot be had). Tokens for LiveKit are not checked.
+    never sent; the error is a :class:`~animus.TokenSourceError` with reason ``bad_jwt`` (not even a JWT), ``bad_signature`` (signature,
+    algorithm or key), ``bad_claims`` (audience, issuer, not yet valid, an ``exp`` that is no number), ``expired`` or ``no_keys`` (the key
+    set cannot be had). A token ends when its ``exp`` says so, even if its source says later. Tokens for LiveKit are not checked.
 
-    Pickling: travels with public keys or a URL without a query; a literal secret is refused.
+    Pickling: travels with public keys or a URL without query and user; a literal secret is refused.
 
     Attributes:
-        key: A PEM text, a JWK or JWKS (a mapping, or its JSON text), or the text of a shared secret; hidden in ``repr``.
+        key: A PEM text (a public key, or a certificate, whose dates are not looked at), a JWK or JWKS (a mapping, or its JSON text), or
+            the text of a shared secret; of a private key the public half is used. Hidden in ``repr``, and read at once.
         jwks_url: Instead of ``key``: where the keys are. They are fetched when they are needed, kept for an hour, and fetched anew
-            when a token names a key that is not among them, at most twice a minute.
+            when none of them verifies a token, at most twice a minute. User and password in it are sent as Basic.
         algorithms: Those that are accepted, such as ``["RS256"]``. There is no default, and ``none`` is none of them. Each must fit
-            the key: a shared secret for HS256, HS384 and HS512, a public key for the others.
+            the key: a shared secret for HS256, HS384 and HS512, an RSA key for RS256, RS384 and RS512, an EC key for the others, on the
+            curve of the algorithm.
         audience: Must be among the token's ``aud``. None: any, or none; it must be said.
         issuer: Must be the token's ``iss``; None: any, or none.
         leeway: Seconds that a token may come before its ``nbf``, for clocks that differ. Its end has no leeway.
 
     Raises:
-        ConfigurationError: one of them is not possible, or does not fit another; or there is neither a key nor a URL, or both.
+        ConfigurationError: one of them is not possible, cannot be read or does not fit another; or there is neither a key nor a URL, or
+            both.
         TypeError: ``algorithms`` or ``audience`` is left out.
     """
 
@@ -57,17 +61,19 @@ class TokenVerification:
                 _check.text(f"verification.{name}", getattr(self, name))
         _check.seconds("verification.leeway", self.leeway)
         if self.key is not None:
-            _set(self, key=_key(self.key))
+            _set(self, key=read_key(self.key))
+            check_fit(self.key, self.algorithms)
         else:
             # whether http is allowed is the client's to say
             _set(self, jwks_url=Secret(checked_url("verification.jwks_url", self.jwks_url, allow_insecure_http=True)))
-        for algorithm in self.algorithms:
-            self._check_fit(algorithm)
+            for algorithm in self.algorithms:
+                if KIND_OF[algorithm] == "oct":
+                    raise forgeable(algorithm, "keys at a URL can be seen by anybody")
 
     @property
     def keys(self) -> list[Key]:
-        """The given keys; none if they are at a URL."""
-        return [] if self.key is None else keys_in(self.key)
+        """The keys that tokens are checked with, as JWKs without their private parts, or the shared secret; none if they are at a URL."""
+        return [] if self.key is None else usable(self.key)
 
     @property
     def is_public(self) -> bool:
@@ -75,21 +81,6 @@ class TokenVerification:
         if self.jwks_url is not None:
             return str(self.jwks_url) == bare_url(self.jwks_url)
         return self.key is not None and is_public(self.key)
-
-    def _check_fit(self, algorithm: str) -> None:
-        secret = KIND_OF[algorithm] == "oct"
-        if self.jwks_url is not None:
-            if secret:
-                raise _forgeable(algorithm, "keys at a URL can be seen by anybody")
-            return
-        if any(fits(key, algorithm) for key in self.keys):
-            return
-        if secret:
-            raise _forgeable(algorithm, "the key is a public one")
-        hint = "Give it as PEM text (-----BEGIN PUBLIC KEY-----), as JWK, or as JWKS; a JWK names kty, and crv for ES algorithms"
-        if any(is_bare_public_key(key) for key in self.keys):
-            hint = "Put the line -----BEGIN PUBLIC KEY----- before it, and -----END PUBLIC KEY----- behind it"
-        raise ConfigurationError(f"verification.key has no key for {algorithm}", hint=hint)
 
     def __copy__(self) -> TokenVerification:
         return self
@@ -99,7 +90,7 @@ class TokenVerification:
 
     def __reduce__(self) -> Any:
         if not self.is_public:
-            raise TypeError("a TokenVerification with a secret key, or a URL with a query, is not pickled; make one in each process")
+            raise TypeError("a TokenVerification with a secret in its key or URL is not pickled; make one in each process")
         settings = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         for name in ("key", "jwks_url"):  # hidden, not secret
             if isinstance(settings[name], str):
@@ -112,13 +103,6 @@ def _set(verification: TokenVerification, **values: Any) -> None:
         object.__setattr__(verification, name, value)
 
 
-def _forgeable(algorithm: str, why: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"{algorithm} is for a shared secret, but {why}: whoever sees it could sign tokens",
-        hint="Name the algorithm of the public key, such as RS256 or ES256, and no HS algorithm (CVE-2024-33663)",
-    )
-
-
 def _algorithms(given: Any) -> tuple[str, ...]:
     allowed = f"a list of algorithms, of {', '.join(KIND_OF)}"
     if isinstance(given, str) or not isinstance(given, Iterable):
@@ -128,18 +112,3 @@ def _algorithms(given: Any) -> tuple[str, ...]:
         hint = '"none" means unsigned: anybody could make such a token' if "none" in [str(name).lower() for name in algorithms] else None
         raise _check.refuse("verification.algorithms", given, allowed, hint)
     return algorithms
-
-
-def _key(given: Any) -> Key:
-    """Give the key, with JSON text read; a text does not show itself."""
-    if isinstance(given, str) and given.strip().startswith("{"):
-        try:
-            given = _strict_json.loads(given)
-        except ValueError:
-            raise ConfigurationError("verification.key begins like JSON, but is none") from None
-    if isinstance(given, str) and given.strip():
-        return Secret(given)
-    if not isinstance(given, Mapping) or not given:
-        raise _check.refuse("verification.key", given, "a PEM text, a JWK, a JWKS or a shared secret")
-    copied: Mapping[str, Any] = fresh(given)
-    return copied

@@ -36,7 +36,7 @@ _LATER = (
     *("animus.events", "animus.conversation.exchange", "animus.conversation.plan", "animus.conversation.reply"),
     *("animus.conversation.imaging", "animus.conversation.display", "animus.conversation.turns", "animus.resources.media"),
     *("animus.resources.images", "animus.resources.jobs", "animus.refresh.verifier", "animus.refresh.sharing", "animus.refresh.shelf"),
-    *("animus.refresh.sibling", "animus.stores.protocol"),
+    *("animus.refresh.sibling", "animus.stores.protocol", "animus._jwk", "animus._key_text", "animus.tokens.verification"),
     *("animus.http.plain", "animus.models.lenient", "animus.models.media", "animus.sources.url", "animus.sources.apikey"),
     *("concurrent.futures", "difflib", "html", "xml"),
 )
