@@ -40,7 +40,11 @@ class NotTrusted(NotAJwt):
 
 def looks_like_jwt(text: str) -> bool:
     """Tell whether ``text`` has the outer form of a token: three segments, the first of which can be a JSON object."""
-    return text.startswith("ey") and _COMPACT.fullmatch(text) is not None
+    match = _COMPACT.fullmatch(text)
+    if match is None:
+        return False
+    beginning = match.group(1)[:64]  # there may be white space before the brace
+    return len(beginning) % 4 != 1 and _decoded(beginning).lstrip(b" \t\r\n").startswith(b"{")
 
 
 def peek_claims(token: str) -> dict[str, Any]:

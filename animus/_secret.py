@@ -9,8 +9,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 REDACTED = "[redacted]"
 
-# base64url of '{"' or '{ ' begins with "ey": every JWT header does, and so every token someone echoes
-_JWT = re.compile(r"ey[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)*")
+# base64url of '{"' or '{ ' begins so: every JWT header does, and so every token someone echoes, but no keycloak.example
+_JWT = re.compile(r"ey[A-DI-L][A-Za-z0-9_-]{3,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)*")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{8,}")
 _SHORTEST_SECRET = 6  # shorter ones would blank out ordinary words
 

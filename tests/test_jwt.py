@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import hmac
@@ -79,7 +80,12 @@ def test_nothing_but_the_refusal_is_ever_raised(text: str) -> None:
 
 
 def test_the_outer_form() -> None:
+    def segment(header: str) -> str:
+        return base64.urlsafe_b64encode(header.encode()).rstrip(b"=").decode()
+
     assert looks_like_jwt(mint(1))
+    assert all(looks_like_jwt(f"{segment(header)}.e30.") for header in ("{}", ' {"alg": "none"}', '{\n"alg": "none"}', "\t\r\n{}"))
+    assert not any(looks_like_jwt(f"{segment(header)}.e30.") for header in ("[]", "token", '"{"'))
     assert not looks_like_jwt("1.2.3")
     assert not looks_like_jwt("sk-an-api-key")
     assert not looks_like_jwt(f"Bearer {mint(1)}")

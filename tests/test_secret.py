@@ -60,6 +60,8 @@ def test_json_can_write_it() -> None:
         ("basic", "basic"),
         ("a bearer of news", "a bearer of news"),
         ("the eyes of they.them", "the eyes of they.them"),
+        ("https://keycloak.example.com/token", "https://keycloak.example.com/token"),
+        ("install the keyrings.alt package", "install the keyrings.alt package"),
     ],
 )
 def test_what_looks_like_a_token(text: str, shown: str) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, cast
 
+from animus import _fork
 from animus._cause import describe, safe_cause, without_secrets
 from animus._check import near_miss
 from animus._secret import Secret
 from animus.errors import ConfigurationError
-from animus.sources.protocol import TokenSource
+from animus.sources.protocol import TokenSource, is_token_source
 
 GROUP = "animus.token_sources"
 BUILT_IN: tuple[EntryPoint, ...] = (EntryPoint("exec", "animus.sources.command:CommandTokenSource", GROUP),)
@@ -49,9 +50,9 @@ def _entry_point(name: str) -> EntryPoint:
     installed = [*BUILT_IN, *entry_points(group=GROUP)]
     found: dict[str, EntryPoint] = {point.value: point for point in installed if point.name == name}  # a package may be on the path twice
     if not found:
-        shown = f" {name!r}" if _SHOWN.fullmatch(name) else ""
+        shown = repr(name) if _SHOWN.fullmatch(name) else "of that name"
         raise ConfigurationError(
-            f"there is no token source{shown} installed",
+            f"there is no token source {shown} installed",
             hint=f"{near_miss(name, sorted({point.name for point in installed}))}. "
             "For a fixed token write StaticTokenSource(token), for an API key ApiKeyTokenSource(key)",
         )
@@ -65,7 +66,8 @@ def _entry_point(name: str) -> EntryPoint:
 
 def _loaded(point: EntryPoint) -> Any:
     try:
-        return point.load()
+        with _fork.forks_wait:
+            return point.load()
     except (Exception, SystemExit) as raised:  # a plugin may raise anything while it is imported, and a script among them ends the program
         error = _broken(point, f"cannot be loaded ({point.value}): {describe(raised)}", "Install what it lacks, or another version of it")
         error.__cause__ = safe_cause(raised)
@@ -84,8 +86,10 @@ def _made(point: EntryPoint, factory: Any, rest: Secret) -> TokenSource:
         error = _broken(point, f"gives no source for this text: {describe(raised, [rest])}", "Look up what it wants behind the colon")
         error.__cause__ = safe_cause(raised, [rest])
     else:
-        if isinstance(source, TokenSource):
-            return source
+        if is_token_source(source):
+            return cast(TokenSource, source)
+        if isinstance(source, type):
+            raise _broken(point, f"gives the class {source.__name__}, not an object of it", _AUTHOR)
         lacking = " and ".join(name for name in ("fetch", "fingerprint") if not hasattr(source, name))
         raise _broken(point, f"gives a {type(source).__name__}, which is no source: it lacks {lacking}", _AUTHOR)
     raise error

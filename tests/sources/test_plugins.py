@@ -146,6 +146,25 @@ def test_what_it_makes_must_be_a_source(install: Install) -> None:
     assert "gives no source for this text: SystemExit: 2" in refused("sound:exit")
 
 
+def test_an_object_whose_property_raises_is_a_source_and_a_class_is_none(install: Install) -> None:
+    code = """
+class Riddle:
+    fetch = print
+    @property
+    def fingerprint(self):
+        raise RuntimeError("not yet")
+
+def of_class(text):
+    return Riddle
+
+def of_object(text):
+    return Riddle()
+"""
+    install("animus-riddle", "class = riddle_plugin:of_class\nobject = riddle_plugin:of_object", "riddle_plugin", code)
+    assert "gives the class Riddle, not an object of it" in refused("class:x")
+    assert type(as_token_source("object:x")).__name__ == "Riddle"
+
+
 def test_a_plugins_own_error_does_not_show_its_text_either(install: Install) -> None:
     install("animus-sound", "sound = sound_plugin:SoundTokenSource")
     with pytest.raises(ConfigurationError) as caught:
