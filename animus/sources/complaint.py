@@ -29,9 +29,14 @@ _WEAK_NAME = r"(?:key|auth|session(?:_?id)?|sid|sig(?:nature)?|pwd|pass)"  # wor
 _WEAK = rf"{_WEAK_NAME}=|(?<![\w-])--?[\w-]*?(?:{_NAME}|{_WEAK_NAME})[ \t]"
 _PLACE = r"~?/[a-z]+/|https?://"
 # to where "&name=" follows, or a quote that closes
-_WORD = r"""(?:[^\s"'`&]|&(?![\w.-]+=)|["'`](?=\w)){6,}"""
+_WORD = r"""(?:[^\s"'`&\\]|\\(?!["'`])|&(?![\w.-]+=)|["'`](?=\w)){6,}"""
 _PREFIX = r"sk-|[sprak]k_(?:live|test)_|gh[oprsu]_|github_pat_|glpat-|xox[a-z]-|hv[bsr]\.|ya29\.|AIza|1//0|A[KS]IA"
 
+# {"password": "…"}, {\"token\": \"…\"}, ("Authorization", "…"), secret = '…', --token '…'; whatever the value is, its quote ends it
+_QUOTED = re.compile(
+    rf"""(?i)(?P<head>(?:{_NAME}(?:\\*["'][ \t]*,|\\*["']?[ \t]*[:=]+>?)|{_WEAK})[ \t]*[\[(]?b?(?P<quote>(?P<escape>\\*)["'`]))"""
+    r"(?:(?!(?P=quote))(?:(?P=escape)\\(?P=escape).|.))+"  # in JSON that is itself in a text, escapes are escaped
+)
 # each has a head, which stays, and a secret behind it; the order counts: what one leaves, the next must not take for the value
 _SECRETS = tuple(
     re.compile(f"(?i)(?P<head>{head}){secret}")
@@ -44,11 +49,6 @@ _SECRETS = tuple(
             rf"""(?:(?P<open>["'`])[\w.-]*?)?(?:{_HEADER}[ \t]*[:=]|{_PASSWORD}(?:[ \t]*:|[ \t]+=(?=[ \t])))[ \t]*""",
             r"""(?(open)(?:(?!(?P=open)).)+|[^\s"'`].{5,})""",
         ),
-        # {"password": "…"}, {\"token\": \"…\"}, ("Authorization", "…"), secret = '…', --token '…'
-        (
-            rf"""(?:{_NAME}(?:\\*["'][ \t]*,|\\*["']?[ \t]*[:=]+>?)|{_WEAK})[ \t]*[\[(]?b?(?P<quote>(?P<escape>\\*)["'`])""",
-            r"(?:(?!(?P=quote))(?:(?P=escape)\\(?P=escape).|.))+",  # in JSON that is itself in a text, escapes are escaped
-        ),
         # a word, if that is not itself the name of the value
         (
             rf"(?:{_NAME}[ \t]*[:=]+>?|{_WEAK})[ \t]*(?!{_PLACE}|[\w.-]*?{_NAME}[ \t]*[:=])",
@@ -57,6 +57,7 @@ _SECRETS = tuple(
         (r"\b", rf"(?-i:{_PREFIX})[\w.~+/=-]{{6,}}"),
     )
 )
+_SHOWN = rf"\g<head>{REDACTED}"
 _WITH_SLASHES = re.compile(r"[A-Za-z0-9_~+-]*/[A-Za-z0-9_~+/-]*=*")
 _RANDOM = re.compile(r"(?<![A-Za-z0-9_~+=-])(?=[A-Za-z_~+=-]*[0-9])(?=[0-9_~+=-]*[A-Za-z])[A-Za-z0-9_~+=-]{20,}")
 
@@ -68,11 +69,10 @@ def fit_to_show(said: str, secrets: Iterable[str] = ()) -> str:
         secrets: What must not be shown, beyond all that looks like a secret; long ones first, if one may be part of another.
     """
     said = _CONTROLS.sub("", said)
-    for pattern in (_KEY_BLOCK, _TAIL_OF_KEY_BLOCK, _FOLDED_JWT):
-        said = pattern.sub(REDACTED, said)
-    said = scrub(said, secrets)
+    said = _QUOTED.sub(_SHOWN, _KEY_BLOCK.sub(REDACTED, said))
+    said = scrub(_FOLDED_JWT.sub(REDACTED, _TAIL_OF_KEY_BLOCK.sub(REDACTED, said)), secrets)
     for pattern in _SECRETS:
-        said = pattern.sub(rf"\g<head>{REDACTED}", said)
+        said = pattern.sub(_SHOWN, said)
     said = _RANDOM.sub(REDACTED, _WITH_SLASHES.sub(_unless_random, said))
     said = " ".join(word if word.isprintable() else ascii(word)[1:-1] for word in said.split())
     return said if len(said) <= _LONGEST else f"…{said[-_LONGEST:]}"
