@@ -40,6 +40,8 @@ TOKEN = StoredToken(mint(4102444800.0), 4102444800.0, 1.5, 1000.0)
 class TestFileTokenStore(TokenStoreSuite):
     """All that a store promises."""
 
+    frees_within = 0.5  # with its holder
+
     @pytest.fixture(autouse=True)
     def _folder(self, tmp_path: Path) -> None:
         self.folder = tmp_path / "tokens"

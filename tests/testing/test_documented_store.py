@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import re
-import sys
-import types
+import os
+import stat
 from pathlib import Path
 
-_PAGE = Path(__file__).parents[2] / "docs" / "write-a-token-store.md"
+import pytest
+
+from animus.stores.protocol import StoredToken
+from tests.testing.documented import documented
+
+TestSqliteTokenStore = documented("write-a-token-store").TestSqliteTokenStore
 
 
-def _classes() -> types.ModuleType:
-    module = sys.modules["documented_store"] = types.ModuleType("documented_store")
-    for example in re.findall(r"^```python\n(.*?)^```$", _PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
-        exec(compile(example, str(_PAGE), "exec"), module.__dict__)
-    return module
-
-
-TestSqliteTokenStore = _classes().TestSqliteTokenStore
+@pytest.mark.skipif(os.name != "posix", reason="files have no rights here")
+def test_its_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    store = documented("write-a-token-store").SqliteTokenStore(str(tmp_path / "tokens.sqlite"))
+    store.save("key", StoredToken("token"))
+    assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}

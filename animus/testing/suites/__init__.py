@@ -11,7 +11,8 @@ A package that brings a source or store has one class in its tests, with one fac
             return VaultTokenSource("secret/animus")
 
 The tests speak of promises alone: what a client relies on, whatever is inside. The sources and stores of this package inherit them, too.
-Pytest fixtures may be used as in any class (``@pytest.fixture(autouse=True)`` on a method sets something up).
+They are for pytest (``pip install pytest``), and not for ``unittest``: they use its fixtures and parameters. Fixtures may be used as in
+any class (``@pytest.fixture(autouse=True)`` on a method sets something up).
 """
 
 from animus.testing.suites.source_suite import TokenSourceSuite
