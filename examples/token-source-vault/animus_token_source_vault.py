@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import requests
 from requests.auth import AuthBase
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from animus import ConfigurationError, TokenRequest, TokenSourceError
 
 _FIELDS = ("accessToken", "access_token", "token", "api_key")
-_TIMEOUT = 10.0
+_LARGEST = 1 << 20  # bytes of an answer
+_PIECE = 65536
 
 
 class _VaultAuth(AuthBase):
@@ -43,7 +47,9 @@ class VaultTokenSource:
         ConfigurationError: there is no path.
     """
 
-    timeout = _TIMEOUT  # the client ends a flight by it
+    timeout = 10.0  # seconds for a fetch
+    # a fetch that hangs is left behind all the same: nothing here bounds how long a Vault may take for the head of its answer
+    own_thread = True
 
     def __init__(self, path: str) -> None:
         path = path.strip().strip("/")
@@ -65,9 +71,11 @@ class VaultTokenSource:
             TokenSourceError: there is no token, with one of the reasons that class lists.
         """
         token = os.environ.get("VAULT_TOKEN", "").strip()
-        if not _address() or not token:
+        if not os.environ.get("VAULT_ADDR", "").strip() or not token:
             # "not here": a chain of sources goes on to the next one
             raise self._failure("not_available", "VAULT_ADDR or VAULT_TOKEN is not set", "Sign in with: vault login")
+        if not _address():
+            raise self._failure("unreachable", "VAULT_ADDR is no URL", "It looks like https://vault.example:8200")
         if not _is_safe(_address()):
             raise self._failure("tls", "VAULT_ADDR is http, so that secrets would cross the network in clear text", "Use https")
         # force means that the API has refused the last token: a cache between us and the Vault must not answer
@@ -75,30 +83,40 @@ class VaultTokenSource:
         namespace = os.environ.get("VAULT_NAMESPACE", "").strip()
         if namespace:
             headers["X-Vault-Namespace"] = namespace
-        timeout = _TIMEOUT if request.left is None else min(_TIMEOUT, request.left)
+        timeout = self.timeout if request.left is None else min(self.timeout, request.left)
         if timeout <= 0:
             raise self._failure("timeout", "there was no time left to ask the Vault")
+        ends_at = time.monotonic() + timeout
+        url = f"{_address()}/v1/{quote(self.path)}"
         try:
             with requests.Session() as session:
                 session.auth = _VaultAuth(token)
-                response = session.get(f"{_address()}/v1/{quote(self.path)}", headers=headers, timeout=timeout, allow_redirects=False)
-        except requests.RequestException as error:
-            reason = "timeout" if isinstance(error, requests.Timeout) else "unreachable"
-            failure = self._failure(reason, f"no answer from the Vault ({type(error).__name__})", "Check VAULT_ADDR")
+                with session.get(url, headers=headers, timeout=timeout, allow_redirects=False, stream=True) as response:
+                    body = _body(response, ends_at)
+        except (requests.RequestException, HTTPError) as error:  # the second while the body is read
+            reason, hint = _why(error, ends_at)
+            failure = self._failure(reason, f"no answer from the Vault ({type(error).__name__})", hint)
         else:
-            return self._read(response)
+            return self._read(response, body)
         raise failure  # here and not above: it would keep the exception, which has the request, which has the header
 
-    def _read(self, response: requests.Response) -> str | Mapping[str, Any]:
+    def _read(self, response: requests.Response, body: bytes) -> str | Mapping[str, Any]:
         status = response.status_code
         if status in (401, 403):
             raise self._failure("unauthorized", "the Vault refuses", "VAULT_TOKEN is over or may not read this path", status)
         if status == 404:
             raise self._failure("not_found", "the Vault has nothing there", "Version 2 of the store wants /data/ in the path", status)
+        if status == 429:
+            seconds = response.headers.get("Retry-After", "")
+            failure = self._failure("rate_limited", "the Vault is asked too often", "Share one client instead of making many", status)
+            failure.retry_after = float(seconds) if seconds.isascii() and seconds.isdigit() else None
+            raise failure
         if status != 200:
             raise self._failure("server_error" if status >= 500 else "client_error", f"the Vault answered {status}", None, status)
+        if len(body) > _LARGEST:
+            raise self._failure("too_large", f"the answer is larger than {_LARGEST} bytes", "Check VAULT_ADDR and the path")
         try:
-            answer = response.json()
+            answer = json.loads(body)
         except ValueError:
             answer = None
         if not isinstance(answer, Mapping):
@@ -116,14 +134,42 @@ class VaultTokenSource:
 
 
 def _address() -> str:
-    """Give the Vault's URL without a user or query, which would be shown by logs."""
-    parts = urlsplit(os.environ.get("VAULT_ADDR", "").strip())
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/") if parts.scheme else ""
+    """Give the Vault's URL without a user or query, which would be shown by logs; blank if there is none."""
+    try:
+        parts = urlsplit(os.environ.get("VAULT_ADDR", "").strip())
+    except ValueError:  # a host such as [bad; the fingerprint is asked for when a client is made, and must not raise
+        return ""
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return ""
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
 
 
 def _is_safe(address: str) -> bool:
     parts = urlsplit(address)
     return parts.scheme == "https" or parts.hostname in ("localhost", "127.0.0.1", "::1")
+
+
+def _body(response: requests.Response, ends_at: float) -> bytes:
+    """Give the body of an answer, of a large one the beginning.
+
+    The timeout of requests is for one read: a Vault that drips keeps each of them, and never comes to an end.
+    """
+    body = b""
+    # read1() gives what there is; iter_content() would wait until a piece is full
+    while len(body) <= _LARGEST and (piece := response.raw.read1(_PIECE, decode_content=True)):
+        body += piece
+        if time.monotonic() >= ends_at:
+            raise requests.Timeout
+    return body
+
+
+def _why(error: Exception, ends_at: float) -> tuple[str, str]:
+    """Give reason and hint for an exchange that failed."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return "tls", "Check the Vault's certificate, and REQUESTS_CA_BUNDLE"
+    if isinstance(error, (requests.Timeout, ReadTimeoutError)) or time.monotonic() >= ends_at:
+        return "timeout", "Look into why the Vault is slow"
+    return "unreachable", "Check VAULT_ADDR"
 
 
 def _find(data: Any) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +16,8 @@ class FakeVault:
         url, token: What goes into ``VAULT_ADDR`` and ``VAULT_TOKEN``.
         secrets: Path to the answer's ``data``.
         lease: The answers' ``lease_duration``, in seconds.
-        status: Answer that instead.
+        status, headers, body: Answer that instead.
+        drips: "head" or "body": give that a byte at a time, and never all of it.
         asked: The headers of all requests.
     """
 
@@ -24,8 +26,11 @@ class FakeVault:
         self.secrets: dict[str, Any] = {}
         self.lease: Any = 0
         self.status: int | None = None
+        self.headers: dict[str, str] = {}
         self.body: bytes | None = None
+        self.drips: str | None = None
         self.asked: list[dict[str, str]] = []
+        self.ended = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=lambda: self._server.serve_forever(poll_interval=0.01), daemon=True)
@@ -49,6 +54,7 @@ class FakeVault:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        self.ended.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -58,10 +64,21 @@ def _handler(vault: FakeVault) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             status, body = vault.answer(self.path.removeprefix("/v1/"), dict(self.headers))
+            if vault.drips is not None:
+                self.drip(b"HTTP/1.1 200 OK\r\n" + (b"X-Long: " if vault.drips == "head" else b"Content-Length: 1000000\r\n\r\n"))
+                return
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
+            for name, value in vault.headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
+
+        def drip(self, beginning: bytes) -> None:
+            with contextlib.suppress(OSError):
+                self.wfile.write(beginning)
+                while not vault.ended.wait(0.02):
+                    self.wfile.write(b" ")
 
         def log_message(self, format: str, *args: Any) -> None:
             pass
