@@ -39,6 +39,8 @@ def promised(promise: str, call: Callable[[], R]) -> R:
     """Give what ``call`` gives; fail with the promise if it raises."""
     try:
         return call()
+    except AssertionError:
+        raise  # it says what is wrong
     except Exception as error:
         raise AssertionError(f"{promise}; it raised {describe(error)}") from error
 

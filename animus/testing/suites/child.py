@@ -16,7 +16,7 @@ import pytest
 from animus._cause import describe
 from animus.testing.suites.checks import PATIENCE
 
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+needs_fork: pytest.MarkDecorator = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
 
 class Child:

@@ -142,7 +142,7 @@ class TokenSourceSuite:
     def test_its_fingerprint_is_the_same_in_every_process(self, source: TokenSource) -> None:
         """Looked for in a new process, if the source travels there."""
         fingerprint = source.fingerprint
-        assert _ADDRESS.search(fingerprint) is None, f"there is a memory address in the fingerprint: {_BELONGS}"
+        assert _ADDRESS.search(str(fingerprint)) is None, f"there is a memory address in the fingerprint: {_BELONGS}"
         try:
             data = pickle.dumps(source)
         except Exception:
@@ -171,7 +171,7 @@ class TokenSourceSuite:
     def test_nothing_shows_a_secret(self, source: TokenSource) -> None:
         """Neither the source nor its name or fingerprint shows a token: logs, error reports and debuggers print them."""
         token = _token(source).value
-        shown = [repr(source), str(source), f"{source}", str(getattr(source, "name", "")), source.fingerprint]
+        shown = [repr(source), str(source), f"{source}", str(getattr(source, "name", "")), str(source.fingerprint)]
         assert_hidden("\n".join(shown), (token, *self.secrets))
 
     def test_it_travels_without_secrets_or_says_why_not(self, source: TokenSource) -> None:
