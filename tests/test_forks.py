@@ -45,6 +45,7 @@ _SAFE = {
     "animus.http.watchdog.Guard": "a child does not touch its lock: it looks at the pid first",
     "animus.transport.call.Cancellation": "Exchange, which registers, resets it; OpenWaits, which registers, lets go of it",
     "animus.stores.lease.Lease": "a child does not touch its event: it looks at the pid first",
+    "animus.testing.suites.checks.InThread": "belongs to one test, whose children do not use it",
     "animus.tools.work.Crew": "belongs to one call of one thread, and its threads end with it",
 }
 

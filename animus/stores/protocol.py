@@ -98,7 +98,7 @@ class TokenStore(Protocol):
             timeout: Most seconds to wait for it.
 
         Raises:
-            TimeoutError: on entering: somebody else has held it all the time.
+            TimeoutError: on being called or entered: somebody else has held it all the time.
         """
 
 
