@@ -252,10 +252,16 @@ class SharingUnreliably(Sharing):
         stored = MemoryTokenStore.load(self.store, store_key("issuer", manager.identity))
         return None if stored is None else str(stored.value)
 
-    @rule(steps=st.frozensets(st.sampled_from(["load", "save", "delete", "lock", "unlock", "load_failure", "save_failure"])))
-    def some_steps_fail(self, steps: frozenset[str]) -> None:
-        self.store.fails = steps
+    @rule(steps=st.sets(st.sampled_from(["load", "save", "delete", "lock", "unlock", "load_failure", "save_failure"]), max_size=2))
+    def some_steps_fail(self, steps: set[str]) -> None:
+        self.store.fails = frozenset(steps)
         self.spoilt = bool(steps)
+
+    @rule(number=Sharing.managers, step=st.sampled_from(["delete", "save"]))
+    def one_logs_out_and_in_while_a_step_fails(self, number: int, step: str) -> None:
+        self.some_steps_fail({step})
+        self.one_logs_out(number)
+        self.one_asks(number)
 
 
 class SharingFiles(Sharing):
