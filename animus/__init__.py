@@ -151,13 +151,16 @@ else:
 
     def __getattr__(name):
         """Load a public name (PEP 562); afterwards it is an ordinary attribute."""
+        if name not in __all__:
+            raise AttributeError(f"module 'animus' has no attribute {name!r}")
         from importlib import import_module
 
-        if name == "events":
-            return import_module("animus.events")
-        if name not in _PLACES:
-            raise AttributeError(f"module 'animus' has no attribute {name!r}")
-        value = globals()[name] = getattr(import_module(_PLACES[name]), name)
+        from animus import _fork
+
+        with _fork.forks_wait:
+            if name == "events":
+                return import_module("animus.events")
+            value = globals()[name] = getattr(import_module(_PLACES[name]), name)
         return value
 
     def __dir__():

@@ -136,6 +136,8 @@ class Emitter:
             place of a call of :meth:`wants`: an item and its truth cost 10 ns, a call that looks in three places 60.
     """
 
+    _lock = _fork.Lock()
+
     def __init__(self, sender: Any = None, *, parent: Emitter | None = None, strict: bool = False) -> None:
         self.sender = sender
         self.strict = strict
@@ -144,11 +146,11 @@ class Emitter:
         # the very dicts in which blinker has its receivers: one that is connected later, or dies, shows here at once. One that
         # subscribes here is noted for good, and for all of a client's conversations: too much, which wants() puts right
         self.heard: dict[str, object] = parent.heard if parent is not None else {name: s.receivers for name, s in SIGNALS.items()}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         _fork.register(self)
 
     def _reset_after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     @overload
     def on(self, name: str) -> Callable[[R], R]: ...

@@ -2,10 +2,10 @@
 
 A child inherits locks that some other thread of the parent held, and sockets that the parent still uses. Every
 object of the package that has either registers here; the child gives each of them new ones before it runs anything
-else. Hosts that fork in C, past Python's hooks (uWSGI), are caught by :func:`check_pid`, which costs one getpid; each
-request begins with it.
+else. Hosts that fork in C, past Python's hooks (uWSGI), are caught by :func:`check_pid`, which costs one getpid: whoever asks for a
+:class:`Lock` does it, enters a section, makes a request, or closes something.
 
-Some things a child must not see half done. They are done ``with forks_wait:``, and no thread forks meanwhile:
+Some things a child must not see half done. They are done ``with forks_wait:``, and no other thread forks meanwhile:
 
 * A part of the package that not everybody needs is imported when it is first used. A child that is forked in the middle has half a
   module, and a lock on it that nobody will ever open.
@@ -15,11 +15,12 @@ Some things a child must not see half done. They are done ``with forks_wait:``, 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import weakref
 from typing import Protocol
+
+from animus._weak import members
 
 
 class Resettable(Protocol):
@@ -30,15 +31,101 @@ class Resettable(Protocol):
 
 
 _registered: weakref.WeakSet[Resettable] = weakref.WeakSet()
-_lock = threading.Lock()
+_lock = threading.RLock()
 _pid = os.getpid()
 # the threads of a process that was forked in C may all come at once: one of them does the reset, the others wait for it
 _turns: dict[int, threading.RLock] = {}
-
-
-forks_wait = threading.RLock()
 # seconds, more than any import takes; should one hang, the fork goes on as it would have without this
 _LONGEST_WAIT = 10.0
+# seconds between the first hook of a fork and the last, if none of them waits for a lock
+_LONGEST_FORK = 1.0
+
+
+class Lock:
+    """The lock of an object, declared in its class. Who asks for it gets that of this process, and finds all else reset, too.
+
+    It is reentrant: a signal handler or the garbage collector may come by in the very thread that holds it.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, thing: object, owner: type | None = None) -> threading.RLock:
+        if os.getpid() != _pid:
+            check_pid()
+        lock: threading.RLock = thing.__dict__[self._name]
+        return lock
+
+    def __set__(self, thing: object, lock: threading.RLock) -> None:
+        thing.__dict__[self._name] = lock
+
+
+class Sections:
+    """What no fork of another thread falls into. They keep nobody from anything else: any number of threads may be inside.
+
+    Each may be within another, and may fork itself. A fork waits until all others are outside, and those that come meanwhile wait for
+    the fork; both a limited time, since either may hold a lock of somebody's that the other waits for.
+
+    Threads: any; the lock guards who is inside and who forks. Fork: the child begins with the sections that it was forked in.
+    """
+
+    def __init__(self) -> None:
+        self._inside: dict[int, int] = {}  # thread: how many deep
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        me = threading.get_ident()
+        self._inside = {me: self._inside[me]} if me in self._inside else {}
+        self._forking: set[int] = set()
+        self._waiting = 0
+        # reentrant, so that a signal handler may come in between
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+
+    def __enter__(self) -> None:
+        check_pid()
+        me = threading.get_ident()
+        with self._lock:
+            if self._forking and me not in self._inside:
+                self._let_fork(me)
+            self._inside[me] = self._inside.get(me, 0) + 1
+
+    def __exit__(self, *exc_info: object) -> None:
+        check_pid()
+        me = threading.get_ident()
+        with self._lock:
+            depth = self._inside.pop(me, 0)
+            if depth > 1:
+                self._inside[me] = depth - 1
+            elif self._waiting:
+                self._changed.notify_all()
+
+    def _let_fork(self, me: int) -> None:
+        if not self._changed.wait_for(lambda: self._forking <= {me}, _LONGEST_FORK):
+            self._forking.clear()
+
+    def fork_begins(self) -> None:
+        """Wait until no other thread is inside; from now on none comes in."""
+        check_pid()
+        me = threading.get_ident()
+        with self._lock:
+            self._waiting += 1
+            try:
+                if not self._changed.wait_for(lambda: self._inside.keys() <= {me}, _LONGEST_WAIT):
+                    # once is enough: it hangs, or an interrupt kept it from saying that it is outside
+                    self._inside = {me: self._inside[me]} if me in self._inside else {}
+            finally:
+                self._waiting -= 1
+            self._forking.add(me)
+
+    def fork_is_over(self) -> None:
+        """Let the others in again; in the parent."""
+        with self._lock:
+            self._forking.discard(threading.get_ident())
+            self._changed.notify_all()
+
+
+forks_wait = Sections()
 
 
 def register(thing: Resettable) -> None:
@@ -51,7 +138,7 @@ def register(thing: Resettable) -> None:
 def registered() -> list[Resettable]:
     """Give all living registered objects."""
     with _lock:
-        return list(_registered)
+        return members(_registered)
 
 
 def check_pid() -> None:
@@ -65,11 +152,11 @@ def check_pid() -> None:
 
 
 def _reset() -> None:
-    global _lock, _pid, forks_wait
-    _lock = threading.Lock()
-    forks_wait = threading.RLock()
+    global _lock, _pid
+    _lock = threading.RLock()
+    forks_wait._start_anew()
     failed: Exception | None = None
-    for thing in list(_registered):
+    for thing in members(_registered):
         try:
             thing._reset_after_fork()
         except Exception as error:  # the others need theirs all the same
@@ -79,14 +166,5 @@ def _reset() -> None:
         raise failed
 
 
-def _fork_begins() -> None:
-    forks_wait.acquire(timeout=_LONGEST_WAIT)
-
-
-def _fork_is_over() -> None:
-    with contextlib.suppress(RuntimeError):  # another thread has it: the wait was given up
-        forks_wait.release()
-
-
 if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
-    os.register_at_fork(before=_fork_begins, after_in_parent=_fork_is_over, after_in_child=_reset)
+    os.register_at_fork(before=forks_wait.fork_begins, after_in_parent=forks_wait.fork_is_over, after_in_child=_reset)

@@ -20,6 +20,7 @@ from animus._emitter import Emitter, Receiver, Subscription
 from animus._late import Late
 from animus._origin import checked_url
 from animus._secret import bare_url
+from animus._weak import members
 from animus.errors import ConfigurationError
 from animus.http.adapter import AnimusAdapter
 from animus.http.timeouts import Timeouts
@@ -382,7 +383,8 @@ class AnimusClient:
 
     def close(self) -> None:
         """Cut what runs, end waits, close connections and threads. May be called again."""
-        for conversation in list(self._conversations):
+        _fork.check_pid()
+        for conversation in members(self._conversations):
             conversation.close()
         self._waits.end()
         self._session.close()

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import copy
 import gc
 import inspect
 import json
 import os
+import pickle
+import subprocess
+import sys
 import threading
 import types
 from collections.abc import Callable, Iterator
@@ -17,7 +21,18 @@ from typing import Any
 import pytest
 
 import animus
-from animus import AnimusClient, FileTokenStore, MemoryTokenStore, StreamInterruptedError, UrlTokenSource, _chance, _fork
+from animus import (
+    AnimusClient,
+    AuthenticationError,
+    Conversation,
+    FileTokenStore,
+    MemoryTokenStore,
+    StreamInterruptedError,
+    UrlTokenSource,
+    _chance,
+    _fork,
+)
+from animus.conversation.chat import _cut_at_exit
 from animus.conversation.exchange import Exchange
 from tests.forking import Child, fork_in_c, plain_fork, together
 from tests.refresh.sources import Caller
@@ -37,6 +52,7 @@ _PRIMITIVES = {"Lock", "RLock", "Condition", "Event", "Semaphore", "BoundedSemap
 
 # classes with a primitive of their own that do not register, and why a forked child is safe all the same
 _SAFE = {
+    "animus._fork.Sections": "a child's reset begins with them",
     "animus.emulator.emulator.Emulator": "EmulatorState, its base, resets the event",
     "animus.emulator.state.EmulatorState": "Emulator, which is one, registers",
     "animus.refresh.flight.Flight": "SingleFlight, which registers, lets go of it",
@@ -90,6 +106,30 @@ def test_every_class_with_a_lock_is_reset_in_a_forked_child() -> None:
     assert len(found) > 25
 
 
+# rooms that nobody has in a process that forks, or that make threads of their own
+_APART = ("animus.cli", "animus.doctor", "animus.emulator", "animus.main", "animus.testing")
+# rooms that no call of a client goes through
+_ELSEWHERE = (*_APART, "animus.server")
+
+
+_NOT_YET = {"animus.stores.memory.MemoryTokenStore"}
+
+
+def test_who_takes_a_lock_has_looked_at_the_pid() -> None:
+    # after a fork in C, the lock that a method begins with may be held by a thread that is not there
+    found = set()
+    for module, tree in _modules():
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.ClassDef) or module.startswith(_APART) or f"{module}.{node.name}" in _SAFE.keys() | _NOT_YET:
+                continue
+            kept = {ast.unparse(value) for value in _attributes(node)} & {"threading.Lock()", "threading.RLock()"}
+            if kept:
+                found.add(node.name)
+                assert "_lock = _fork.Lock()" in ast.unparse(node), f"{module}.{node.name} does not declare its lock"
+                assert kept == {"threading.RLock()"}, f"{module}.{node.name}: a signal handler may come by where it is held"
+    assert len(found) > 8
+
+
 def test_no_module_has_a_lock_but_the_one_that_resets_them() -> None:
     for module, tree in _modules():
         for node in tree.body:
@@ -97,10 +137,9 @@ def test_no_module_has_a_lock_but_the_one_that_resets_them() -> None:
                 assert module == "animus._fork"
 
 
-# rooms that no call of a client goes through
-_ELSEWHERE = ("animus.cli", "animus.doctor", "animus.emulator", "animus.main", "animus.server", "animus.testing")
 # they are there by the time anything of ours runs
 _ALWAYS_LOADED = {"importlib", "email.parser", "pwd"}
+_OURSELVES = {("animus", "animus")}  # the forks that wait
 _SELDOM = {"difflib"}  # for the text of an error about a name
 
 
@@ -111,13 +150,15 @@ def _late_imports(node: ast.AST, *, late: bool = False) -> Iterator[str]:
             continue
         if late and isinstance(child, (ast.Import, ast.ImportFrom)):
             yield child.module or "" if isinstance(child, ast.ImportFrom) else child.names[0].name
+        if late and isinstance(child, ast.Call) and ast.unparse(child.func).endswith(("import_module", "__import__")):
+            yield ast.unparse(child.args[0])
         yield from _late_imports(child, late=late or isinstance(child, ast.FunctionDef))
 
 
 def test_a_fork_waits_for_every_late_import_of_a_call() -> None:
     # the lock of a module that is being imported is not reset by Python: a child that needs the module would wait for it for ever
     found = {(name, imported) for name, tree in _modules() if not name.startswith(_ELSEWHERE) for imported in _late_imports(tree)}
-    assert {each for each in found if each[1] not in _ALWAYS_LOADED | _SELDOM} == set()
+    assert {each for each in found if each[1] not in _ALWAYS_LOADED | _SELDOM} - _OURSELVES == set()
 
 
 def test_nothing_uses_a_cached_property() -> None:
@@ -164,14 +205,15 @@ def _is_full(cell: Any) -> bool:
         return False
 
 
-def _held_in_another_thread(locks: list[Any]) -> Callable[[], None]:
-    """Hold all of them; give what lets go of them."""
+def _held_in_another_thread(locks: list[Any], *, inside: bool = False) -> Callable[[], None]:
+    """Hold all of them, and be inside a section if a fork does not wait for that; give what lets go of them."""
     held, done = threading.Event(), threading.Event()
 
     def hold() -> None:
-        taken = [lock for lock in locks if lock.acquire(blocking=False)]
-        held.set()
-        done.wait(60)
+        with _fork.forks_wait if inside else contextlib.nullcontext():
+            taken = [lock for lock in locks if lock.acquire(blocking=False)]
+            held.set()
+            done.wait(60)
         for lock in taken:
             lock.release()
 
@@ -200,12 +242,10 @@ def test_a_child_finds_every_lock_free(tmp_path: Path, fork: Fork) -> None:
         let_go = _held_in_another_thread([lock for _, lock in before.values()])
 
         def work() -> list[str]:
-            _fork.check_pid()
-            locks = [(way, lock) for way, lock in _locks_of(things).values() if not way.endswith("Guard")]  # those are not touched
-            taken = [way for way, lock in locks if not _is_free(lock)]
             assert _use(client) == _SAID
             exchange.cut(everything=True)
-            return taken
+            locks = [(way, lock) for way, lock in _locks_of(things).values() if not way.endswith("Guard")]  # those are not touched
+            return [way for way, lock in locks if not _is_free(lock)]
 
         try:
             assert Child(work, fork).result() == []
@@ -214,21 +254,28 @@ def test_a_child_finds_every_lock_free(tmp_path: Path, fork: Fork) -> None:
         assert "".join(stream.text) == "one two"
 
 
-@pytest.mark.parametrize("fork", FORKS)
-def test_a_child_can_import_what_it_has_not_yet(fork: Fork) -> None:
-    def work() -> bool:
-        _fork.check_pid()
-        return _is_free(_fork.forks_wait)
+def _other_thread(work: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
 
-    if fork is plain_fork:  # which waits for imports under way
-        return_of = Child(work, fork).result()
-    else:
-        let_go = _held_in_another_thread([_fork.forks_wait])
-        try:
-            return_of = Child(work, fork).result()
-        finally:
-            let_go()
-    assert return_of is True
+
+def _enters() -> bool:
+    with _fork.forks_wait:
+        return True
+
+
+def _sections() -> list[int]:
+    """Give how deep each thread is inside, and how many fork."""
+    return [*_fork.forks_wait._inside.values(), len(_fork.forks_wait._forking)]
+
+
+def test_a_child_that_was_forked_in_c_can_import_what_it_has_not_yet() -> None:
+    let_go = _held_in_another_thread([_fork.forks_wait._lock], inside=True)
+    try:
+        assert Child(_enters, fork_in_c).result() is True
+    finally:
+        let_go()
 
 
 def test_a_fork_waits_until_a_module_is_whole() -> None:
@@ -236,23 +283,99 @@ def test_a_fork_waits_until_a_module_is_whole() -> None:
 
     def load() -> None:
         with _fork.forks_wait:
-            begun.set()
+            with _fork.forks_wait:
+                begun.set()
             threading.Event().wait(0.05)
             state["imported"] = True
 
-    thread = threading.Thread(target=load, daemon=True)
-    thread.start()
+    thread = _other_thread(load)
     assert begun.wait(20)
     try:
-        assert Child(lambda: state["imported"], plain_fork).result() is True
+        assert Child(lambda: [state["imported"], *_sections()], plain_fork).result() == [True, 0]
     finally:
         thread.join()
+    assert _sections() == [0]
 
 
 def test_a_fork_in_the_middle_of_an_import_of_its_own_thread_goes_on() -> None:
+    with _fork.forks_wait, _fork.forks_wait:
+        assert Child(_sections, plain_fork).result() == [2, 0]
+        assert Child(lambda: Child(_enters, plain_fork).result(), plain_fork).result() is True
+    assert _sections() == [0]
+
+
+def test_two_threads_may_import_at_once() -> None:
+    """One may hold a lock of somebody's that the other waits for, such as logging's."""
     with _fork.forks_wait:
-        assert Child(lambda: _is_free(_fork.forks_wait), plain_fork).result() is True
-    assert _is_free(_fork.forks_wait)
+        thread = _other_thread(_enters)
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def test_a_fork_does_not_wait_for_ever_and_not_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_fork, "_LONGEST_WAIT", 0.01)
+    let_go = _held_in_another_thread([], inside=True)
+    try:
+        assert Child(_sections, plain_fork).result() == [0]
+        monkeypatch.setattr(_fork, "_LONGEST_WAIT", 1000.0)
+        assert Child(_enters, plain_fork).result() is True
+    finally:
+        let_go()
+    assert _sections() == [0]
+
+
+def test_nobody_begins_an_import_in_the_middle_of_a_fork() -> None:
+    _fork.forks_wait.fork_begins()
+    try:
+        assert _enters(), "a hook of somebody's, in the thread that forks"
+        thread = _other_thread(_enters)
+        thread.join(0.05)
+        assert thread.is_alive()
+        assert _sections() == [1]
+    finally:
+        _fork.forks_wait.fork_is_over()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert _sections() == [0]
+
+
+def test_a_fork_that_waits_for_a_lock_holds_nobody_off_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logging holds its own at a fork: who holds that one, and makes a client meanwhile, would wait for the fork that waits for it."""
+    monkeypatch.setattr(_fork, "_LONGEST_FORK", 0.01)
+    _fork.forks_wait.fork_begins()
+    thread = _other_thread(_enters)
+    thread.join(20)
+    assert not thread.is_alive()
+    _fork.forks_wait.fork_is_over()
+    assert _sections() == [0]
+
+
+def test_a_public_name_is_loaded_before_a_fork() -> None:
+    """Its module may be half there otherwise, with a lock that nobody will ever open."""
+    program = """
+import os, sys, threading, time
+import animus
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "animus.conversation.history" and not begun.is_set():
+            begun.set()
+            time.sleep(0.2)
+
+begun = threading.Event()
+sys.meta_path.insert(0, Slow())
+animus.AnimusClient
+thread = threading.Thread(target=lambda: animus.ChatHistory)
+thread.start()
+begun.wait(20)
+pid = os.fork()
+animus.ChatHistory
+if pid == 0:
+    os._exit(0)
+thread.join()
+sys.exit(os.waitpid(pid, 0)[1])
+"""
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", program], timeout=30, check=False).returncode == 0
 
 
 def _is_free(lock: Any) -> bool:
@@ -385,7 +508,6 @@ def test_a_stream_stays_its_parents(fork: Fork) -> None:
         assert next(pieces) == "one "
 
         def work() -> list[str]:
-            _fork.check_pid()
             with pytest.raises(StreamInterruptedError, match="belongs to the process that began it"):
                 next(pieces)
             stream.close()
@@ -445,6 +567,80 @@ def test_all_threads_of_a_child_that_was_forked_in_c_may_come_at_once() -> None:
         finally:
             let_go()
         assert platform.count("token") == 1
+
+
+# ---- each thing by itself ------------------------------------------------------------------------------
+
+
+def _length(text: str) -> int:
+    """Count."""
+    return len(text)
+
+
+def _end_of(chat: Conversation) -> list[str]:
+    heard: list[str] = []
+    chat.on("exchange_cancelled", lambda event: heard.append(event.name))
+    _cut_at_exit()
+    return heard
+
+
+def _without_details(client: AnimusClient) -> None:
+    with pytest.raises(AuthenticationError, match="LiveKit"):
+        client.get_livekit_details()
+
+
+_THINGS: dict[str, Callable[[AnimusClient], object]] = {
+    "a new client": lambda client: AnimusClient(client.token_source, api_base_url=client.api_base_url, chat=CHAT).close(),
+    "on": lambda client: client.on("message_complete", print).cancel(),
+    "once": lambda client: client.once("message_complete", print).cancel(),
+    "off": lambda client: client.off("message_complete"),
+    "chat.on": lambda client: client.chat.on("message_complete", print).cancel(),
+    "conversation": lambda client: client.conversation(history=[user("Hello")]),
+    "completions": lambda client: client.chat.completions([user("Hello")]).text,
+    "a stream": _stream,
+    "send": lambda client: client.chat.send("Hello", pace=False),
+    "stream": lambda client: list(client.chat.stream("Hello", pace=False)),
+    "submit": lambda client: client.chat.submit("Hello", pace=False).result(10),
+    "run_tools": lambda client: client.chat.run_tools([user("Hello")], [_length]),
+    "media": lambda client: client.media.completions([user("Hello")], model="vivian-vision"),
+    "for_identity": lambda client: client.for_identity("ada").chat.send("Hello", pace=False),
+    "with_options": lambda client: client.with_options(retry=0).chat,
+    "clear_auth_token": lambda client: client.clear_auth_token(),
+    "get_livekit_details": _without_details,
+    "update_chat_config": lambda client: client.update_chat_config({"temperature": 0.5}),
+    "cancel_pending_turns": lambda client: client.chat.cancel_pending_turns(),
+    "get_chat_history": lambda client: client.chat.get_chat_history(),
+    "set_chat_history": lambda client: client.chat.set_chat_history([user("Hello")]),
+    "update_history_message": lambda client: client.chat.update_history_message(0, {"content": "Hello!"}),
+    "delete_history_message": lambda client: client.chat.delete_history_message(0),
+    "clear_chat_history": lambda client: client.chat.clear_chat_history(),
+    "a pickled history": lambda client: pickle.dumps(client.chat.history),
+    "a pickled client": lambda client: pickle.loads(pickle.dumps(client)).close(),
+    "a copied client": lambda client: copy.copy(client).close(),
+    "session": lambda client: client.session.post("/chat/completions", json={}).raise_for_status(),
+    "close": lambda client: client.close(),
+    "session.close": lambda client: client.session.close(),
+    "token_source.close": lambda client: client.token_source.close(),
+    "the manager's close": lambda client: client._manager.close(),
+    "the interpreter's exit": lambda client: _end_of(client.chat) == [] or pytest.fail("it cut an exchange of its parent's"),
+}
+
+
+@pytest.mark.parametrize("thing", _THINGS)
+def test_a_child_that_was_forked_in_c_begins_with(thing: str) -> None:
+    """Another thread of the parent's holds every lock, and imports; the watchdog has a thread; an exchange is under way."""
+    with platform_and_client("stream") as (platform, client):
+        future = client.chat.submit("Hello", pace=False)
+        assert platform.came.wait(20)
+        client.chat.completions([user("Hello")])
+        locks = [lock for _, lock in _locks_of([client, _fork.forks_wait]).values()]
+        let_go = _held_in_another_thread([*locks, _fork._lock], inside=True)
+        try:
+            Child(lambda: _THINGS[thing](client) and None, fork_in_c).result()
+        finally:
+            let_go()
+        platform.go_on.set()
+        assert future.result(30).text == "one two"
 
 
 # ---- the reset itself ----------------------------------------------------------------------------------

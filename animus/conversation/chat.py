@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
 from animus import _check, _fork
 from animus._emitter import Receiver, Subscription
+from animus._weak import members
 from animus.config import ChatConfig
 from animus.conversation.history import ChatHistory, context_of
 from animus.conversation.messages import ChatMessage, read_messages
@@ -50,6 +51,8 @@ class Conversation:
         timeouts, retry: Instead of the session's.
     """
 
+    _lock = _fork.Lock()
+
     def __init__(
         self, room: Room, config: ChatConfig | None, *, timeouts: Timeouts | None = None, retry: RetryPolicy | None = None
     ) -> None:
@@ -57,14 +60,14 @@ class Conversation:
         self._config = config
         self._timeouts = timeouts
         self._retry = retry
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._running: list[Exchange] = []
         self._toolbox: tuple[ChatConfig, Toolbox | None] | None = None
         _fork.register(self)
         _living.add(self)
 
     def _reset_after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._running = []
 
     @property
@@ -445,5 +448,5 @@ _living: weakref.WeakSet[Conversation] = weakref.WeakSet()
 @atexit.register
 def _cut_at_exit() -> None:
     """End what still runs in daemon threads before the interpreter takes their modules away."""
-    for conversation in list(_living):
+    for conversation in members(_living):
         conversation.close()

@@ -35,11 +35,13 @@ class Exchange:
     either delivered (and then in the history) or cut, never both, never neither.
     """
 
+    _lock = _fork.Lock()
+
     def __init__(self, room: Room, plan: Plan) -> None:
         self._room = room
         self._plan = plan
         self.conversation_id: str = room.new_id("conv")
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._cut = threading.Event()
         self._cancellation = Cancellation()
         self._pending_turns = 0
@@ -63,7 +65,7 @@ class Exchange:
         _fork.register(self)
 
     def _reset_after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         was_cut, self._cut = self._cut.is_set(), threading.Event()  # an event has a lock, too
         if was_cut:
             self._cut.set()

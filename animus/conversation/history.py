@@ -32,6 +32,8 @@ class ChatHistory(Sequence[ChatMessage]):
         clock: Gives the timestamps.
     """
 
+    _lock = _fork.Lock()
+
     def __init__(self, size: int, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self._size = size
         self._clock = clock

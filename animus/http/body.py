@@ -102,16 +102,14 @@ class BodyStream:
             StreamTimeoutError: a limit fired; ``.limit`` says which.
             StreamInterruptedError: the connection broke off, or it is that of a parent process.
         """
-        if self._inherited:
-            raise self._not_ours()
+        self._demand_ours()
         try:
             for piece in self._source:
                 if self._fired() or self._closed:
                     break
                 self._pause()
                 yield piece
-                if self._inherited:
-                    raise self._not_ours()
+                self._demand_ours()
                 self._resume()
         except (requests.RequestException, HTTPError, OSError) as error:
             if self._closed:
@@ -147,11 +145,13 @@ class BodyStream:
             while piece := raw.read1(_PIECE, decode_content=True):
                 yield piece
 
-    def _not_ours(self) -> StreamInterruptedError:
-        where = bare_url(self._response.url)
-        return StreamInterruptedError(
-            f"the stream from {where} belongs to the process that began it", hint="Begin a stream of its own in the forked child"
-        )
+    def _demand_ours(self) -> None:
+        _fork.check_pid()
+        if self._inherited:
+            where = bare_url(self._response.url)
+            raise StreamInterruptedError(
+                f"the stream from {where} belongs to the process that began it", hint="Begin a stream of its own in the forked child"
+            )
 
     def _failure(self, error: Exception | None) -> StreamInterruptedError | StreamTimeoutError:
         where = bare_url(self._response.url)
@@ -171,6 +171,7 @@ class BodyStream:
 
         The reader calls it after the last event. The end of a chunked body usually came with that event.
         """
+        _fork.check_pid()
         if self._closed:
             return
         if self._guard is None or self._fired():  # nothing would end the wait for the end
@@ -198,6 +199,7 @@ class BodyStream:
 
     def close(self) -> None:
         """End the connection; a read that is blocked in another thread ends at once. May be called again."""
+        _fork.check_pid()
         if self._closed:
             return
         self._closed = True

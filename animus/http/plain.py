@@ -123,6 +123,7 @@ class PlainHttp:
 
     def close(self) -> None:
         """Close the connections and end the thread."""
+        _fork.check_pid()
         self._session.close()
         self._watchdog.close()
 

@@ -71,13 +71,15 @@ class TrustedContexts:
     Threads: any; one reads a file, the others wait for it. Fork: a child keeps the contexts, and gets a lock of its own.
     """
 
+    _lock = _fork.Lock()
+
     def __init__(self) -> None:
         self._contexts: dict[tuple[Any, ...], ssl.SSLContext] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         _fork.register(self)
 
     def _reset_after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def get(self, bundle: str) -> ssl.SSLContext | None:
         """Give the context that trusts the authorities in a file; None if it cannot be made, or not shared: urllib3 then says why."""

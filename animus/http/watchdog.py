@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import queue
 import socket
 import threading
 import time
@@ -22,6 +23,8 @@ from animus import _fork
 
 logger: logging.Logger = logging.getLogger(__name__)
 _LINGER = 2.0  # seconds an idle watchdog thread waits for more work before it ends
+# seconds close() waits for the thread; that needs the lock, and a signal handler may be closing in the thread that holds it
+_CLOSING = 2.0
 _thread_state = threading.local()
 
 
@@ -169,24 +172,27 @@ def guarded_by(guard: Guard | None) -> Iterator[None]:
 class Watchdog:
     """One daemon thread for all guards of a session, started with the first limit and gone soon after the last.
 
-    Threads: any. The lock guards the thread; the set of guards is only changed by single operations, and read as a copy. Fork: the
-    child begins with none.
+    Threads: any. The lock guards the thread; the set of guards is only changed by single operations, and read as a copy. A signal
+    handler and the garbage collector may come by at any time: nothing here waits without a limit. Fork: the child begins with none.
     """
+
+    _lock = _fork.Lock()
 
     def __init__(self) -> None:
         self._start_anew()
         _fork.register(self)
 
     def _start_anew(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._guards: set[Guard] = set()
-        self._wake = threading.Event()
+        # not an event: whoever sets one must not be interrupted by somebody who sets it, too
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._sleeps_until = 0.0
         self._closed = False
 
     def _reset_after_fork(self) -> None:
-        for guard in self._guards:
+        for guard in self._guards.copy():
             guard.disarm()
         self._start_anew()
 
@@ -195,34 +201,43 @@ class Watchdog:
         return Guard(self)
 
     def _watch(self, guard: Guard) -> None:
+        new: threading.Thread | None = None
         with self._lock:
             self._guards.add(guard)
             if self._thread is None:
-                self._start_thread()
+                new = self._thread = threading.Thread(target=self._run, name="animus-watchdog", daemon=True)
+                self._closed = False
             elif guard.due is not None and guard.due < self._sleeps_until:
-                self._wake.set()
+                self._wake.put(None)
+        if new is not None:
+            self._begin(new)
 
-    def _start_thread(self) -> None:
-        thread = threading.Thread(target=self._run, name="animus-watchdog", daemon=True)
+    def _begin(self, thread: threading.Thread) -> None:
+        """Start a thread, outside of the lock: that is a wait for it."""
         try:
             thread.start()
-        except RuntimeError as error:  # the interpreter is ending, or the machine has no more threads
+        except BaseException as error:
+            with self._lock:
+                if self._thread is thread:
+                    self._thread = None
+            if not isinstance(error, RuntimeError):
+                raise
+            # the interpreter is ending, or the machine has no more threads
             logger.warning("time limits over whole answers are not kept: %s", error)
-        else:
-            self._thread = thread
-            self._closed = False
 
     def _forget(self, guard: Guard) -> None:
-        # without the lock, which this thread may hold: the garbage collector comes here, too
+        # without the lock, for which another thread would have to be waited for
         self._guards.discard(guard)
         if self._closed and not self._guards:
-            self._wake.set()
+            self._wake.put(None)
 
     def _run(self) -> None:
         idle_since: float | None = None
         while True:
             with self._lock:
-                self._wake.clear()
+                if self._thread is not threading.current_thread():  # whoever started it was interrupted, and does without
+                    return
+                self._clear_wake()
                 now = time.monotonic()
                 watched = [(due, guard) for guard in self._guards.copy() if (due := guard.due) is not None]
                 if watched:
@@ -232,13 +247,20 @@ class Watchdog:
                 if idle_since is not None and (self._closed or now - idle_since >= _LINGER):
                     self._thread = None
                     return
-                self._sleeps_until = min((due for due, _ in watched), default=now + _LINGER)
+                # no longer, since nobody says that the last guard was released: that would cost each call
+                self._sleeps_until = min([now + _LINGER, *(due for due, _ in watched)])
                 overdue = [guard for due, guard in watched if due <= now]
             for guard in overdue:
                 logger.debug("the limit %s fired", guard.limit)
                 guard._fire(now)
             if not overdue:
-                self._wake.wait(max(0.0, self._sleeps_until - now))
+                with contextlib.suppress(queue.Empty):
+                    self._wake.get(timeout=max(0.0, self._sleeps_until - now))
+
+    def _clear_wake(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._wake.get_nowait()
 
     def close(self) -> None:
         """End the thread, and wait for it; if exchanges of other threads are under way, it ends after the last of them."""
@@ -246,6 +268,7 @@ class Watchdog:
             self._closed = True
             thread = self._thread
             busy = any(guard.due is not None for guard in self._guards.copy())
-            self._wake.set()
+            self._wake.put(None)
         if thread is not None and not busy and thread is not threading.current_thread():
-            thread.join()
+            with contextlib.suppress(RuntimeError):  # just being started: it ends by itself
+                thread.join(_CLOSING)

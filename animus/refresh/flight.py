@@ -106,6 +106,8 @@ class SingleFlight(Generic[T]):
         caller_only: Never work in another thread.
     """
 
+    _lock = _fork.Lock()
+
     def __init__(
         self,
         work: Callable[[Flight[T]], T],
@@ -130,7 +132,7 @@ class SingleFlight(Generic[T]):
         _fork.register(self)
 
     def _reset_after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         if self._current is not None:
             self._current.changed = threading.Event()  # a source may have forked: its thread ends the flight in the child, too
         self._current = None

@@ -83,6 +83,8 @@ class TokenManager:
         ConfigurationError: a blank identity, or none where one is needed.
     """
 
+    _lock = _fork.Lock()
+
     def __init__(
         self,
         source: TokenSource,
@@ -118,7 +120,7 @@ class TokenManager:
             own_thread=bool(getattr(source, "own_thread", False)),
             caller_only=not self._background or bool(getattr(source, "local", False)),
         )
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._entry: tuple[Token, float] = _NOTHING
         self._held: _Held | None = None
         self._failed: _Failed | None = None
@@ -130,7 +132,7 @@ class TokenManager:
         _fork.register(self)
 
     def _reset_after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         closing, self._closing = self._closing.is_set(), threading.Event()  # an event has a lock too
         if closing:
             self._closing.set()
@@ -238,6 +240,7 @@ class TokenManager:
 
     def close(self) -> None:
         """End what runs in the background, and close the source. The manager can be used on, but then starts no thread."""
+        _fork.check_pid()
         self._closing.set()
         self._flights.close()
         close = getattr(self.source, "close", None)

@@ -19,14 +19,16 @@ class OpenWaits:
         within: The waits of the client whose connections this one shares: closing that one ends these, too.
     """
 
+    _lock = _fork.Lock()
+
     def __init__(self, within: OpenWaits | None = None) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._open: set[Cancellation] = set()
         self._within = within
         _fork.register(self)
 
     def _reset_after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._open = set()
 
     @contextmanager

@@ -35,7 +35,10 @@ if not TYPE_CHECKING:
         """Load a public name (PEP 562)."""
         from importlib import import_module
 
+        from animus import _fork
+
         if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        with _fork.forks_wait:
+            value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
         return value

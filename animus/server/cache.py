@@ -42,6 +42,8 @@ class TokenCache:
         store: Where tokens are shared with other processes, or None.
     """
 
+    _lock = _fork.Lock()
+
     def __init__(self, source: TokenSource, *, size: int, store: TokenStore | None, clock: Clock, rng: random.Random) -> None:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._size = size
@@ -53,7 +55,7 @@ class TokenCache:
         _fork.register(self)
 
     def _reset_after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def token(self, key: str, *, fresh: bool) -> tuple[Token, bool]:
         """Give the token for ``key``, and whether it was handed out before.

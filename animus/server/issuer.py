@@ -180,6 +180,7 @@ class TokenIssuer:
 
     def close(self) -> None:
         """End pauses, and close the connections. The issuer can be used on."""
+        _fork.check_pid()
         self._closing.set()
         if self._cache is not None:
             self._cache.close()

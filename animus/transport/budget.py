@@ -18,15 +18,17 @@ class RetryBudget:
         is_short: Whether something is missing that a success would give back. A stale look costs nothing.
     """
 
+    _lock = _fork.Lock()
+
     def __init__(self, size: int) -> None:
         self.size = size
         self.is_short: bool = False
         self._level = float(size)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         _fork.register(self)
 
     def _reset_after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._level = float(self.size)
         self.is_short = False
 

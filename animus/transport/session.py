@@ -417,6 +417,7 @@ class AnimusSession(requests.Session):
 
     def close(self) -> None:
         """End waits, close the connections and the thread that watches limits."""
+        _fork.check_pid()
         self._pauses.end()
         if self._owns_transport:
             super().close()

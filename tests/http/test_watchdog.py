@@ -200,6 +200,70 @@ def test_the_thread_ends_by_itself(watchdog: Watchdog, monkeypatch: pytest.Monke
     assert watchdog._thread not in (None, thread)
 
 
+def test_it_does_not_sleep_for_who_has_gone(watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LINGER", 0.01)
+    guard = watchdog.guard()
+    guard.arm("deadline", 60)
+    thread = watchdog._thread
+    assert thread is not None
+    guard.release()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_calls_do_not_wake_it(watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds: list[None] = []
+    clear = watchdog._clear_wake
+    monkeypatch.setattr(watchdog, "_clear_wake", lambda: (rounds.append(None), clear()))
+    for _ in range(200):
+        guard = watchdog.guard()
+        guard.arm("deadline", 60)
+        guard.release()
+    assert len(rounds) < 10
+
+
+def test_a_start_that_is_interrupted_leaves_the_next_one_free(
+    watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch, pair: Pair
+) -> None:
+    started: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        started.append(thread)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(threading.Thread, "start", interrupted)
+        watchdog.guard().arm("deadline", 30)
+    guard = watchdog.guard()
+    guard.attach(pair)
+    guard.arm("deadline", 0.01)
+    assert pair.read() == b""
+    watchdog._wake.put(None)
+    started[0].join(10)
+    assert not started[0].is_alive()
+
+
+def test_closing_in_the_middle_of_a_start_does_not_wait_for_it(watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal handler may."""
+    start = threading.Thread.start
+
+    def closed(thread: threading.Thread) -> None:
+        watchdog.close()
+        start(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", closed)
+        guard = watchdog.guard()
+        guard.arm("deadline", 30)
+    thread = watchdog._thread
+    assert thread is not None
+    guard.release()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
 def test_closing_leaves_exchanges_under_way_their_limit(watchdog: Watchdog, pair: Pair) -> None:
     guard = watchdog.guard()
     guard.attach(pair)

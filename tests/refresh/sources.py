@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from animus.sources.protocol import TokenRequest
@@ -64,6 +65,27 @@ class Gate:
         if isinstance(self.then, BaseException):
             raise self.then
         return self.then() if callable(self.then) else self.then
+
+
+@contextlib.contextmanager
+def held_elsewhere(*locks: Any) -> Iterator[None]:
+    """Have another thread hold locks."""
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with contextlib.ExitStack() as stack:
+            for lock in locks:
+                stack.enter_context(lock)
+            held.set()
+            done.wait(20)
+
+    caller = Caller(hold)
+    assert held.wait(20)
+    try:
+        yield
+    finally:
+        done.set()
+        caller.finish()
 
 
 class Caller(threading.Thread):

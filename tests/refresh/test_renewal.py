@@ -17,7 +17,7 @@ from animus.testing import ManualClock
 from animus.tokens.token import Token
 from animus.tokens.window import margin_of
 from tests.refresh.conftest import Heard
-from tests.refresh.sources import Caller, Gate, Scripted
+from tests.refresh.sources import Caller, Gate, Scripted, held_elsewhere
 
 Managed = Callable[..., TokenManager]
 
@@ -74,7 +74,7 @@ def test_a_token_without_end_is_asked_for_once(managed: Managed, clock: ManualCl
 def test_a_valid_token_is_handed_out_without_a_lock(managed: Managed, clock: ManualClock) -> None:
     manager = managed(Scripted(tokens(clock, 3600)))
     manager.token()
-    with manager._lock, manager._flights._lock:
+    with held_elsewhere(manager._lock, manager._flights._lock):
         assert manager.token().value == "t1"
         clock.advance(100)  # long enough to look at both clocks again, which does not wait for the lock either
         assert manager.token().value == "t1"

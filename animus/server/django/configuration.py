@@ -88,13 +88,15 @@ class ConfiguredEndpoint:
     Threads: any. The lock guards that there is but one: its kept tokens are those of the whole process.
     """
 
+    _lock = _fork.Lock()
+
     def __init__(self) -> None:
         self._endpoint: TokenEndpoint | None = None
         self._reset_after_fork()
         _fork.register(self)
 
     def _reset_after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def get(self) -> TokenEndpoint:
         """Give it.
