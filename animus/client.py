@@ -77,7 +77,7 @@ class AnimusClient:
         random: Chance for typing delays, for tests.
 
     Threads: any number; one client per process is meant. Fork: works in the child. Pickle: configuration and token source
-    travel; tokens, history, receivers and sockets do not. Close it, or use it as a context manager.
+    travel; tokens, history, receivers and sockets do not; refused with a secret in it. Close it, or use it as a context manager.
 
     Raises:
         ConfigurationError: a setting is missing or not allowed. Nothing is sent before the first call.
@@ -114,6 +114,7 @@ class AnimusClient:
         self._identity = identity
         self._given_store = token_store
         self._token_store = as_token_store(token_store, clock=self._clock)
+        self._owns_store = self._token_store is not token_store  # made of a text
         self._verifier = None if verification is None else self._new_verifier(verification)
         self._source = self._source_from(token_source, token_provider_url)
         self._events = Emitter(self, strict=strict_receivers)
@@ -390,7 +391,7 @@ class AnimusClient:
         self._session.close()
         if self._session._owns_transport:
             self._manager.close()
-            if self._token_store is not self._given_store:  # ours, made of a text
+            if self._owns_store:
                 close_store = getattr(self._token_store, "close", None)
                 if callable(close_store):
                     close_store()
@@ -419,10 +420,26 @@ class AnimusClient:
             "session": self._session,
             "allow_insecure_http": self._allow_insecure_http,
             "strict_receivers": self._events.strict,
+            "owns_store": self._given_store is not None and self._owns_store,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
+        settings = dict(state)
+        owns_store = settings.pop("owns_store", False)
+        self.__init__(**settings)  # type: ignore[misc]
+        self._owns_store = self._owns_store or owns_store
+        _carry_over(self._session, state["session"])
+
+    def __copy__(self) -> AnimusClient:
+        return self._twin(self.__getstate__())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> AnimusClient:
+        return self._twin(copy.deepcopy(self.__getstate__(), memo))
+
+    def _twin(self, state: dict[str, Any]) -> AnimusClient:
+        other = object.__new__(type(self))
+        other.__setstate__({**state, "owns_store": False})  # the very same store
+        return other
 
     def __repr__(self) -> str:
         return f"<AnimusClient for {bare_url(self.api_base_url)}>"
@@ -464,3 +481,11 @@ def _take_over(ours: AnimusSession, theirs: requests.Session) -> None:
         # requests' own ones do not know our limits, and ours are there
         if type(adapter) is not requests.adapters.HTTPAdapter and not isinstance(adapter, AnimusAdapter):
             ours.mount(prefix, adapter)
+
+
+def _carry_over(ours: AnimusSession, theirs: AnimusSession) -> None:
+    """Have what a session does not take over from one of somebody's, but from the one that it continues."""
+    ours.stream = theirs.stream
+    for prefix, adapter in theirs.adapters.items():
+        if type(adapter) is requests.adapters.HTTPAdapter or isinstance(adapter, AnimusAdapter):
+            ours.mount(prefix, copy.copy(adapter))  # with connections of its own

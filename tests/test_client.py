@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import requests
 
+import animus.client
 from animus import (
     AnimusClient,
     ApiKeyTokenSource,
@@ -37,6 +38,7 @@ from animus import (
     events,
 )
 from animus.emulator import Emulator
+from animus.http.adapter import AnimusAdapter
 from animus.testing import ManualClock
 from tests.wired import CHAT, CHAT_PATH, Heard, assistant, bodies, texts, user, wire
 
@@ -618,6 +620,61 @@ def test_a_copy_has_settings_and_source_but_no_token(emulator: Emulator, how: Ca
         pickled = pickle.dumps(client, protocol)
         assert token.encode() not in pickled
         assert token.rpartition(".")[2].encode() not in pickled
+
+
+_WAYS = {"pickle": lambda client: pickle.loads(pickle.dumps(client)), "copy": copy.copy, "deepcopy": copy.deepcopy}
+
+
+@pytest.mark.parametrize("way", _WAYS)
+def test_what_was_done_to_the_session_travels(way: str) -> None:
+    with AnimusClient(token_of_the_environment) as client:
+        session = client.session
+        session.stream = True
+        session.mount("https://a.example", requests.adapters.HTTPAdapter(pool_maxsize=3))
+        session.mount("https://b.example", AnimusAdapter(pool_size=4))
+        with _WAYS[way](client) as other:
+            assert other.session.stream is True
+            assert [*other.session.adapters] == [*session.adapters]
+            for url, size in (("https://a.example", 3), ("https://b.example", 4), ("https://c.example", 100)):
+                adapter = other.session.get_adapter(url)
+                assert (type(adapter), adapter._pool_maxsize) == (type(session.get_adapter(url)), size)
+                assert adapter is not session.get_adapter(url)
+
+
+class Closable(MemoryTokenStore):
+    """A store that has something to close, as that in Redis."""
+
+    closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+    def __reduce__(self) -> Any:
+        return (Closable, ())
+
+
+@pytest.mark.parametrize("way", _WAYS)
+@pytest.mark.parametrize("given", ["text", "object"])
+def test_who_closes_the_store(monkeypatch: pytest.MonkeyPatch, given: str, way: str) -> None:
+    made = Closable()
+    monkeypatch.setattr(animus.client, "as_token_store", lambda store, clock: made if store == "redis://…" else store)
+    client = AnimusClient(token_of_the_environment, identity="ada", token_store="redis://…" if given == "text" else made)
+    other = _WAYS[way](_WAYS[way](client))
+    theirs: Any = other._token_store
+    assert (theirs is made) == (way != "pickle")
+    other.close()
+    assert theirs.closed == (given == "text" and way == "pickle")
+    client.close()
+    assert made.closed == (given == "text")
+
+
+def test_secrets_of_the_session_do_not_travel() -> None:
+    with AnimusClient(token_of_the_environment) as client:
+        client.session.headers["X-Api-Key"] = CANARY
+        with pytest.raises(TypeError, match="X-Api-Key"):
+            pickle.dumps(client)
+        with copy.copy(client) as other:
+            assert other.session.headers["X-Api-Key"] == CANARY
 
 
 def test_a_changed_configuration_travels(emulator: Emulator) -> None:

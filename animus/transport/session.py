@@ -77,7 +77,8 @@ class AnimusSession(requests.Session):
     body; cookies set by the API are not kept.
 
     Threads: requests may be made from any number of threads; change ``headers``, ``proxies`` and adapters before.
-    Fork: works in the child. Pickle: configuration and token source travel; tokens, sockets and receivers do not.
+    Fork: works in the child. Pickle: configuration and token source travel; tokens, sockets and receivers do not. Refused with a
+    cookie, a password in a proxy's URL, or a header or parameter that may be a secret.
 
     Args:
         base_url: The API's base URL; its origin gets the token.
@@ -134,6 +135,27 @@ class AnimusSession(requests.Session):
 
     def _reset_after_fork(self) -> None:
         free_lock_of(self.cookies)
+
+    def __getstate__(self) -> dict[str, Any]:
+        with _fork.forks_wait:
+            from animus.transport.luggage import refuse_secrets
+
+        refuse_secrets(self)
+        return self._settings()
+
+    def _settings(self) -> dict[str, Any]:
+        return {name: getattr(self, name, None) for name in self.__attrs__}
+
+    def __copy__(self) -> AnimusSession:
+        return self._twin(self._settings())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> AnimusSession:
+        return self._twin(copy.deepcopy(self._settings(), memo))
+
+    def _twin(self, settings: dict[str, Any]) -> AnimusSession:
+        other = object.__new__(type(self))
+        other.__setstate__(settings)
+        return other
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import os
 import pickle
@@ -44,6 +45,11 @@ def seen_hook(response: requests.Response, **kwargs: Any) -> None:
     response.headers["X-Hook"] = "1"
 
 
+def from_a_vault(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """An auth that can be pickled: it reads its secret when it is needed."""
+    return request
+
+
 # ---- pickle ----------------------------------------------------------------------------------------------
 
 
@@ -80,11 +86,57 @@ def test_configuration_travels_and_tokens_do_not(serve: Serve, session_for: Sess
 def test_cookies_are_not_kept_there_either(serve: Serve, session_for: SessionFor) -> None:
     server = serve(lambda request: Answer(headers={"Set-Cookie": "sid=1"}))
     session = session_for(server)
-    session.cookies.set("mine", "2")
+    session.get("/a")
     with pickle.loads(pickle.dumps(session)) as travelled:
+        travelled.cookies.set("mine", "2")
         for _ in range(2):
             travelled.get("/a")
-    assert [request.header("Cookie") for request in server.requests] == ["mine=2"] * 2
+    assert [request.header("Cookie") for request in server.requests] == [None, *["mine=2"] * 2]
+
+
+def _assign(name: str, value: Any) -> Callable[[AnimusSession], None]:
+    return lambda session: setattr(session, name, value)
+
+
+_SECRETS: dict[str, Callable[[AnimusSession], None]] = {
+    "headers['Authorization']": lambda session: session.headers.update({"Authorization": f"Basic {CANARY}"}),
+    "headers['X-Api-Key']": lambda session: session.headers.update({"X-Api-Key": CANARY}),
+    "headers['Cookie']": lambda session: session.headers.update({"Cookie": CANARY}),
+    "headers['X-Who']": lambda session: session.headers.update({"X-Who": f"Bearer {CANARY}"}),
+    "cookies['flavour']": lambda session: session.cookies.set("flavour", CANARY) and None,
+    "params['api_key']": _assign("params", {"api_key": CANARY}),
+    "params['token']": _assign("params", [("a", "1"), ("token", CANARY)]),
+    "params['password']": _assign("params", f"a=1&password={CANARY}"),
+    "proxies['https']": lambda session: session.proxies.update({"https": f"http://ada:{CANARY}@127.0.0.1:9"}),
+    "base_url": _assign("base_url", f"https://ada:{CANARY}@127.0.0.1:9/v3"),
+    "auth": _assign("auth", requests.auth.HTTPBasicAuth("ada", CANARY)),
+    "pickled: auth": _assign("auth", ("ada", CANARY)),
+}
+
+
+@pytest.mark.parametrize("what", _SECRETS)
+def test_a_session_with_a_secret_does_not_travel(session_for: SessionFor, what: str) -> None:
+    session = session_for("http://127.0.0.1:9")
+    _SECRETS[what](session)
+    with pytest.raises(TypeError, match="function of a module") as raised:
+        pickle.dumps(session)
+    assert what in str(raised.value)
+    assert CANARY not in str(raised.value)
+    for copied in (copy.copy(session), copy.deepcopy(session)):  # nothing leaves the process
+        assert (copied.headers, copied.params, copied.proxies, copied.base_url) == (
+            session.headers, session.params, session.proxies, session.base_url
+        )  # fmt: skip
+        copied.close()
+
+
+def test_settings_that_are_no_secrets_travel(session_for: SessionFor) -> None:
+    session = session_for("http://127.0.0.1:9")
+    session.headers.update({"X-Team": "blue", "Accept-Language": "en"})
+    session.params = {"trace": "1"}
+    session.auth = from_a_vault
+    travelled = pickle.loads(pickle.dumps(session))
+    assert (travelled.headers, travelled.params, travelled.auth) == (session.headers, session.params, from_a_vault)
+    travelled.close()
 
 
 def test_receivers_do_not_travel(serve: Serve, session_for: SessionFor) -> None:
