@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from typing import Protocol
+from typing import Protocol, overload
 
 from animus._weak import members
 
@@ -50,7 +50,13 @@ class Lock:
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
-    def __get__(self, thing: object, owner: type | None = None) -> threading.RLock:
+    @overload
+    def __get__(self, thing: None, owner: type) -> Lock: ...
+    @overload
+    def __get__(self, thing: object, owner: type | None = None) -> threading.RLock: ...
+    def __get__(self, thing: object | None, owner: type | None = None) -> threading.RLock | Lock:
+        if thing is None:
+            return self
         if os.getpid() != _pid:
             check_pid()
         lock: threading.RLock = thing.__dict__[self._name]

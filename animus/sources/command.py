@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 
 from animus import _check, _strict_json
 from animus._cause import safe_cause
+from animus._credential import names_credential
 from animus._secret import Secret, scrub
 from animus.errors import ConfigurationError, TokenSourceError
 from animus.sources.command_line import checked_variables, plain, split, variable_names
@@ -29,7 +29,6 @@ MAX_BYTES = 1 << 20
 FORCE, IDENTITY = "ANIMUS_TOKEN_FORCE", "ANIMUS_TOKEN_IDENTITY"
 
 _SHORTEST_TOKEN = 12  # characters of a word on stdout that stderr must not repeat
-_CREDENTIAL_NAME = re.compile(r"(?i)auth|cookie|credential|key|passw|secret|token")
 _PRINT_HINT = f"It must print the token alone, or JSON such as {DOCUMENTED_SHAPES}, on stdout; everything else belongs on stderr"
 
 
@@ -203,7 +202,7 @@ class CommandTokenSource:
 
     def _secrets(self, environment: Mapping[str, str]) -> list[Secret]:
         """Give what must not be shown although the program may print it (``set -x``, a usage message)."""
-        found = [value for name, value in environment.items() if name in self._env or _CREDENTIAL_NAME.search(name)]
+        found = [value for name, value in environment.items() if name in self._env or names_credential(name)]
         found += [word for text in found for word in text.split()]  # lines and words are printed alone, too
         for part in self._arguments[1:]:
             if part.startswith("-"):

@@ -21,6 +21,8 @@ class MemoryTokenStore:
     Pickling: as an empty store.
     """
 
+    _lock = _fork.Lock()
+
     def __init__(self, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
         self._tokens: dict[str, StoredToken] = {}
@@ -28,7 +30,7 @@ class MemoryTokenStore:
         _fork.register(self)
 
     def _reset_after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._held: dict[str, threading.Event] = {}
         self._failures: dict[str, tuple[str, float]] = {}
 
@@ -64,7 +66,6 @@ class MemoryTokenStore:
         Raises:
             TimeoutError: it was not free within ``timeout`` seconds.
         """
-        _fork.check_pid()
         mine = threading.Event()
         self._take(key, mine, self._clock.monotonic() + timeout)
         try:
