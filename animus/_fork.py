@@ -33,6 +33,7 @@ class Resettable(Protocol):
 _registered: weakref.WeakSet[Resettable] = weakref.WeakSet()
 _lock = threading.RLock()
 _pid = os.getpid()
+_resetting = False
 # the threads of a process that was forked in C may all come at once: one of them does the reset, the others wait for it
 _turns: dict[int, threading.RLock] = {}
 # seconds, more than any import takes; should one hang, the fork goes on as it would have without this
@@ -153,12 +154,13 @@ def check_pid() -> None:
     if pid == _pid:
         return
     with _turns.setdefault(pid, threading.RLock()):
-        if pid != _pid:
+        if pid != _pid and not _resetting:  # who resets may ask for a lock
             _reset()
 
 
 def _reset() -> None:
-    global _lock, _pid
+    global _lock, _pid, _resetting
+    _resetting = True
     _lock = threading.RLock()
     forks_wait._start_anew()
     failed: Exception | None = None
@@ -167,6 +169,7 @@ def _reset() -> None:
             thing._reset_after_fork()
         except Exception as error:  # the others need theirs all the same
             failed = failed or error
+    _resetting = False
     _pid = os.getpid()  # last: who sees it goes on
     if failed is not None:
         raise failed

@@ -672,6 +672,26 @@ def test_one_that_cannot_be_reset_does_not_keep_the_others_from_it() -> None:
     assert {thing.resets for thing in things} == {0}
 
 
+class Asking:
+    """Asks for its lock while it is reset."""
+
+    _lock = _fork.Lock()
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        _fork.register(self)
+
+    def _reset_after_fork(self) -> None:
+        with self._lock:
+            self._lock = threading.RLock()
+
+
+@pytest.mark.parametrize("fork", FORKS)
+def test_a_reset_may_ask_for_a_lock(fork: Fork) -> None:
+    thing = Asking()
+    assert Child(lambda: _is_free(thing._lock), fork).result() is True
+
+
 def test_children_do_not_pause_for_the_same_random_times() -> None:
     chance = _chance.Chance()
     numbers = together(8, chance.random)

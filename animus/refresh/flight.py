@@ -15,16 +15,18 @@ import enum
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from animus import _fork
 from animus._clock import Clock
 from animus.errors import AnimusError
+from animus.refresh.turns import Turns
 
 logger: logging.Logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_MOST_WORKERS = 4  # at once: one, and those that have been given up
+# what this thread, or the one that it works for, works at
+_at_work: contextvars.ContextVar[tuple[Flight[Any], ...]] = contextvars.ContextVar("animus_at_work", default=())
 _GRACE = 0.25  # seconds that a worker in its caller's thread gets beyond the limit, to say itself what took so long
 _CLOSING = 2.0  # seconds close() waits for working threads
 
@@ -47,10 +49,12 @@ class Flight(Generic[T]):
         leave_by: When who works in its own thread wants to leave: no later than ``ends_at``.
         forgotten: Its outcome must not be used: who rides on it asks anew.
         over: ``value`` or ``error`` is the outcome.
+        let_go: Lets go of what the work holds, should it be given up; None: it holds nothing.
+        afterwards: What is still to be told of an outcome that was delivered.
     """
 
     __slots__ = (
-        *("changed", "ending", "ends_at", "error", "forgotten", "leader", "leave_by", "led"),
+        *("afterwards", "changed", "ending", "ends_at", "error", "forgotten", "leave_by", "led", "let_go"),
         *("over", "renewal", "riders", "started_at", "value"),
     )
 
@@ -63,18 +67,12 @@ class Flight(Generic[T]):
         self.over: bool = False
         self.ending: bool = False
         self.led: bool = False
-        self.leader: int | None = None
+        self.let_go: Callable[[], None] | None = None
+        self.afterwards: Callable[[], None] | None = None
         self.riders: int = 0
         self.value: T | None = None
         self.error: AnimusError | None = None
         self.changed: threading.Event = threading.Event()
-
-
-class _Turn(NamedTuple):
-    """One thread at work."""
-
-    flight: Flight[Any]
-    over: threading.Event
 
 
 class _Errand:
@@ -92,9 +90,9 @@ class SingleFlight(Generic[T]):
     """Runs ``work`` once for all who ask at the same time.
 
     One thread works at a time. With ``own_thread`` one that does not come back within the time limit is given up, and the next flight
-    works beside it; if four have not come back, it waits for the last of them.
+    works beside it (see :class:`~animus.refresh.turns.Turns`).
 
-    Threads: any. The lock guards which flight there is, who leads it, and who works; it is never held while
+    Threads: any. The lock guards which flight there is, who leads it, and the list of threads; it is never held while
     working or waiting. Fork: the child has no flight and no thread.
 
     Args:
@@ -128,6 +126,7 @@ class SingleFlight(Generic[T]):
         self._caller_only = caller_only
         self._closed = False
         self._current: Flight[T] | None = None
+        self._turns = Turns(clock, gives_up=own_thread)
         self._reset_after_fork()
         _fork.register(self)
 
@@ -136,7 +135,6 @@ class SingleFlight(Generic[T]):
         if self._current is not None:
             self._current.changed = threading.Event()  # a source may have forked: its thread ends the flight in the child, too
         self._current = None
-        self._turns: list[_Turn] = []
         self._errands: set[_Errand] = set()
 
     @property
@@ -155,11 +153,9 @@ class SingleFlight(Generic[T]):
             AnimusError: the failure of the flight, a copy for each; or that time is up.
         """
         while True:
+            self._drop_lost()
             with self._lock:
                 flight = self._current
-                if flight is not None and self._is_lost(flight):
-                    flight.forgotten = True
-                    flight = None
                 if flight is None:
                     found = ready()
                     if found is not None:
@@ -186,6 +182,7 @@ class SingleFlight(Generic[T]):
         lost = self._current
         if lost is not None and self._is_lost(lost):
             self._end(lost, None, self._refusal(Refusal.LIMIT))
+            _give_up(lost)
         with self._lock:
             if self._current is not None or not needed():
                 return True
@@ -204,15 +201,31 @@ class SingleFlight(Generic[T]):
         """Tell whether a flight should be over, and nobody is there to say so."""
         return self._own_thread and flight.led and not flight.riders and self._clock.monotonic() >= flight.ends_at
 
+    def _drop_lost(self) -> None:
+        """Let nobody wait for a flight that is lost."""
+        with self._lock:
+            flight = self._current
+            if flight is None or not self._is_lost(flight):
+                return
+            flight.forgotten = True
+            self._current = None
+        _give_up(flight)
+
     def forget(self) -> None:
         """Let the outcome of what is under way be used by nobody, be it so late that its flight is over."""
         with self._lock:
-            for turn in self._turns:
-                turn.flight.forgotten = True
             flight, self._current = self._current, None
             if flight is not None:
                 flight.forgotten = True
                 flight.changed.set()
+            self._turns.forget()
+
+    def deliver(self, flight: Flight[T], value: T) -> None:
+        """Let all have the outcome before the work is quite done. Receivers hear of it when it is.
+
+        To be called by the work, with what it will give.
+        """
+        flight.afterwards = self._conclude(flight, value, None) or _nothing
 
     def close(self) -> None:
         """Start no thread any more, and wait for those that work, a bounded time."""
@@ -260,7 +273,7 @@ class SingleFlight(Generic[T]):
                 self._abandon(flight)
 
     def _wait(self, flight: Flight[T], changed: threading.Event, deadline: float | None) -> None:
-        if flight.leader == threading.get_ident():
+        if any(work is flight for work in _at_work.get()):
             raise self._refusal(Refusal.RECURSION)
         limit = flight.ends_at + (0.0 if self._own_thread else _GRACE)
         until = limit if deadline is None else min(limit, deadline)
@@ -269,6 +282,8 @@ class SingleFlight(Generic[T]):
         if deadline is not None and deadline <= limit:
             raise self._refusal(Refusal.DEADLINE)
         self._end(flight, None, self._refusal(Refusal.LIMIT))
+        if self._own_thread:
+            _give_up(flight)
 
     # ---- leading ---------------------------------------------------------------------------------------
 
@@ -328,46 +343,40 @@ class SingleFlight(Generic[T]):
             errand.ended.set()
 
     def _run(self, flight: Flight[T]) -> None:
-        flight.leader = threading.get_ident()
+        given_up = self._turns.take(flight)
+        if given_up is None:
+            if not flight.forgotten:
+                self._end(flight, None, self._refusal(Refusal.LIMIT))
+            return
+        at_work = _at_work.set((*_at_work.get(), flight))
         try:
-            turn = self._take_turn(flight)
+            for other in given_up:
+                _give_up(other)
             try:
                 value = self._work(flight)
             finally:
-                self._leave_turn(turn)
+                self._turns.leave(flight)
         except AnimusError as error:
+            if not flight.over and self._clock.monotonic() >= flight.leave_by < flight.ends_at:
+                raise  # it was in a hurry that the others are not in: one of them leads on
             self._end(flight, None, error)
         else:
             self._end(flight, value, None)
         finally:
-            flight.leader = None
-
-    def _take_turn(self, flight: Flight[T]) -> _Turn:
-        """Wait until whoever works has ended, or was given up."""
-        turn = _Turn(flight, threading.Event())
-        while True:
-            with self._lock:
-                now = self._clock.monotonic()
-                last = self._turns[-1] if self._turns else None
-                has_room = self._own_thread and len(self._turns) < _MOST_WORKERS
-                if last is None or (now >= last.flight.ends_at and has_room):
-                    self._turns.append(turn)
-                    return turn
-                until = min(flight.ends_at, last.flight.ends_at) if has_room else flight.ends_at
-            if not self._clock.wait(last.over, until - now) and until == flight.ends_at:
-                raise self._refusal(Refusal.LIMIT)
-
-    def _leave_turn(self, turn: _Turn) -> None:
-        with self._lock:
-            if turn in self._turns:  # not after a fork in the middle of work
-                self._turns.remove(turn)
-        turn.over.set()
+            _at_work.reset(at_work)
 
     def _end(self, flight: Flight[T], value: T | None, error: AnimusError | None) -> None:
+        afterwards = flight.afterwards or self._conclude(flight, value, error)
+        flight.afterwards = None
+        if afterwards is not None:
+            afterwards()
+
+    def _conclude(self, flight: Flight[T], value: T | None, error: AnimusError | None) -> Callable[[], None] | None:
+        """Settle the outcome and wake those who wait; give what is to be told."""
         with self._lock:
             first, flight.ending = not flight.ending, True
         if not first and value is None:
-            return
+            return None
         if error is not None:
             error.__traceback__ = None  # copies are raised, with tracebacks of their own
         afterwards = self._settle(flight, value, error)
@@ -378,8 +387,7 @@ class SingleFlight(Generic[T]):
                     self._current = None
                 flight.changed.set()
                 _let_go(flight)
-        if afterwards is not None:
-            afterwards()
+        return afterwards
 
     def _abandon(self, flight: Flight[T]) -> None:
         """Hand a flight whose leader was interrupted over to one of its riders."""
@@ -394,6 +402,17 @@ class SingleFlight(Generic[T]):
             flight.renewal = False
             woken, flight.changed = flight.changed, threading.Event()
             woken.set()
+
+
+def _nothing() -> None:
+    """Tell nobody."""
+
+
+def _give_up(flight: Any) -> None:
+    """Take from a flight that does not come back what others wait for."""
+    let_go = flight.let_go
+    if let_go is not None:
+        let_go()
 
 
 def _let_go(flight: Flight[T]) -> None:

@@ -164,6 +164,7 @@ class TokenManager:
             wants=self._wants,
             rejected=lambda: self._rejected,
             memory=self._memory,
+            deliver=self._flights.deliver,
         )
 
     def _fingerprint(self) -> str:
@@ -261,7 +262,11 @@ class TokenManager:
             if phase is not Phase.OVER:
                 self._hand_out(held)
                 return held.token
-        return self._flights.join(self._ready, deadline)
+        for _ in range(2):
+            token = self._flights.join(self._ready, deadline)
+            if not self._is_over(token):  # as it may be if the store has taken its time
+                return token
+        raise failure("expired", "the token was over before it could be used", source=self._name)
 
     def _livekit(self, context: str, deadline: float | None) -> LiveKitDetails:
         """Give details that a flight brings, or those that are not yet over if it brings none."""
@@ -294,6 +299,12 @@ class TokenManager:
         if found is None:
             raise no_details(context, self._name, came=realtime.knows(context))
         return found
+
+    def _is_over(self, token: Token) -> bool:
+        held = self._held
+        if held is None or held.token is not token:
+            held = _Held(token, self._window(token))
+        return self._phase(held) is Phase.OVER
 
     def _in_use(self) -> bool:
         held = self._held
@@ -342,7 +353,7 @@ class TokenManager:
         return self._checked(self._ask(flight), flight)
 
     def _ask(self, flight: Flight[Token]) -> Token:
-        return self._asking.fresh_token(flight.ends_at, lambda: self._rejected)
+        return self._asking.fresh_token(flight.leave_by, lambda: self._rejected)
 
     def _checked(self, token: Token, flight: Flight[Token], source: str | None = None) -> Token:
         if self._verifier is None:
@@ -374,6 +385,9 @@ class TokenManager:
                 self._realtime.keep(token)
                 if flight.over and in_use:  # so late that others have brought a token meanwhile
                     return None
+                if token.value == self._rejected:  # refused while it was on its way: who waits asks anew
+                    self._failed, flight.forgotten = None, True
+                    return None
                 return self._take_over(token, in_use=in_use, elapsed=elapsed, background=flight.renewal)
             assert error is not None
             if isinstance(error, TokenSourceError):
@@ -393,10 +407,7 @@ class TokenManager:
         return functools.partial(self._tell_failed, error, background=in_use)
 
     def _take_over(self, token: Token, *, in_use: bool, elapsed: float, background: bool) -> Callable[[], None] | None:
-        self._failed = None
-        if token.value == self._rejected:  # refused while it was on its way
-            return None
-        self._rejected = None
+        self._failed = self._rejected = None
         if in_use and self._held is not None and token.value == self._held.token.value:
             self._back_off()  # the source keeps its token until it is over
             return None

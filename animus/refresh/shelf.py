@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import math
 import re
 import weakref
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from animus._cause import describe
 from animus._clock import Clock
@@ -28,6 +29,28 @@ _MOST_COMPLAINTS = 16  # of one store; who has more has been told
 
 # what is wrong with each store, by text without numbers, and what was tried when that was found out; a server has a shelf for each user
 _complaints: weakref.WeakKeyDictionary[TokenStore, dict[str, str]] = weakref.WeakKeyDictionary()
+
+
+class Hold(Generic[R]):
+    """A lock that may be held.
+
+    Attributes:
+        found: What was found.
+        locked: Whether it was got.
+    """
+
+    def __init__(self, found: R | None, leave: Callable[[], None] | None) -> None:
+        self.found = found
+        self.locked: bool = leave is not None
+        self._leave = [] if leave is None else [leave]
+
+    def leave(self) -> None:
+        """Let go of it, once. Any thread may do that for one that hangs."""
+        try:
+            leave = self._leave.pop()
+        except IndexError:
+            return
+        leave()
 
 
 class Shelf:
@@ -71,23 +94,28 @@ class Shelf:
             return False
         return self._done("save_failure", lambda: store.save_failure(self.key, note, seconds))
 
-    def discard(self, value: str) -> None:
-        """Take a token away that the API has refused, unless a sibling has put another one there. Call it while holding the lock."""
-        token = self.take()
-        if token is not None and token.value == value:
-            self.clear()
+    def discard(self, value: str) -> bool:
+        """Take a token away that the API has refused, unless a sibling has put another one there; tell whether it is gone for certain.
+
+        Call it while holding the lock.
+        """
+        loaded = self._try("load", lambda: (_usable(self.store.load(self.key)),))
+        if loaded is None:
+            return False
+        return loaded[0] is None or loaded[0].value != value or self.clear()
 
     @contextlib.contextmanager
-    def held(self, timeout: float, look: Callable[[], R | None]) -> Iterator[tuple[R | None, bool]]:
-        """Hold the lock of the key; give what ``look`` finds then, or found while somebody else held it, and whether it is held.
+    def held(self, timeout: float, look: Callable[[], R | None]) -> Iterator[Hold[R]]:
+        """Hold the lock of the key, and have what ``look`` finds then, or found while somebody else held it.
 
         After ``timeout`` seconds it goes on without the lock: a sibling that hangs must not stop all others.
         """
         lock, found = self._entered(timeout, look)
+        hold = Hold(found, None if lock is None else functools.partial(self._leave, lock))
         try:
-            yield found, lock is not None
+            yield hold
         finally:
-            self._leave(lock)
+            hold.leave()
 
     def _entered(self, timeout: float, look: Callable[[], R | None]) -> tuple[AbstractContextManager[Any] | None, R | None]:
         end = self._clock.monotonic() + timeout

@@ -15,7 +15,9 @@ from animus import MemoryTokenStore
 from animus._clock import SYSTEM_CLOCK
 from animus.errors import TokenSourceError
 from animus.refresh.manager import TokenManager
+from animus.sources.chain import ChainTokenSource
 from animus.sources.function import CallableTokenSource
+from animus.sources.protocol import TokenRequest
 from animus.sources.url import UrlTokenSource
 from animus.stores.protocol import store_key
 from animus.testing import ManualClock
@@ -321,6 +323,72 @@ def test_a_token_that_comes_after_the_limit_and_a_logout_is_used_by_nobody(stand
     assert store.load(store_key("scripted", None)) is None
     assert not manager._realtime.knows("voice")
     assert Caller(manager.token).finish().value == "after"
+
+
+def test_one_of_many_that_come_back_is_enough(standing: ManualClock, managed: Managed) -> None:
+    gates = [Gate("late") for _ in range(4)]
+    source = Scripted(*gates, "t1", timeout=10.0, own_thread=True)
+    manager = managed(source, clock=standing)
+    for _ in range(4):
+        caller = Caller(manager.token)
+        standing.wait_until_blocked(1)
+        standing.advance(10)
+        with pytest.raises(TokenSourceError, match="time limit"):
+            caller.finish()
+        manager.clear()  # so that nobody uses what comes late
+    waiting = Caller(manager.token)
+    standing.wait_until_blocked(1)
+    gates[1].opened.set()
+    assert waiting.finish().value == "t1"
+    for gate in gates:
+        gate.opened.set()
+
+
+@pytest.mark.parametrize("own_thread", [True, False])
+def test_logouts_during_a_fetch_do_not_queue_up(standing: ManualClock, managed: Managed, own_thread: bool) -> None:
+    gate = Gate("before")
+    source = Scripted(gate, "after", own_thread=own_thread)
+    manager = managed(source, clock=standing)
+    callers = [Caller(manager.token) for _ in range(4)]
+    assert gate.entered.wait(20)
+    for _ in range(20):
+        manager.clear()
+        callers.append(Caller(manager.token))
+    gate.opened.set()
+    assert {str(caller.finish().value) for caller in callers} == {"after"}
+    assert len(source.asked) == 2
+
+
+def test_who_leads_in_a_hurry_says_so_and_leaves_the_lead_to_others(standing: ManualClock, managed: Managed) -> None:
+    def honour(request: TokenRequest) -> str:
+        assert request.deadline is not None
+        if request.clock.wait(threading.Event(), request.left):
+            raise AssertionError
+        raise TokenSourceError("no time", reason="timeout")
+
+    asked: list[float | None] = []
+
+    def fetch(request: TokenRequest) -> str:
+        asked.append(request.left)
+        return honour(request) if len(asked) == 1 else "t1"
+
+    manager = managed(CallableTokenSource(fetch, background=False), clock=standing)
+    leader = Caller(lambda: manager.token(deadline=standing.monotonic() + 2))
+    standing.wait_until_blocked(1)
+    others = riders(manager, 3)
+    standing.advance(2)
+    with pytest.raises(TokenSourceError, match="no time"):
+        leader.finish()
+    assert {other.finish().value for other in others} == {"t1"}
+    assert asked == [2.0, 30.0]
+
+
+def test_a_chain_that_uses_its_own_client_is_told_so() -> None:
+    managers: list[TokenManager] = []
+    chain = ChainTokenSource({"itself": CallableTokenSource(lambda: managers[0].token().value, timeout=20)})
+    managers.append(TokenManager(chain))
+    with pytest.raises(TokenSourceError, match="uses the client that it is the source of"):
+        managers[0].token()
 
 
 def test_a_function_with_a_time_limit_is_left_behind() -> None:

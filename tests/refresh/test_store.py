@@ -22,6 +22,7 @@ from animus.stores.memory import MemoryTokenStore
 from animus.stores.protocol import StoredToken, store_key
 from animus.testing import ManualClock
 from animus.tokens.token import LiveKitDetails, Token
+from tests.refresh.conftest import Heard
 from tests.refresh.sources import Caller, Gate, Scripted
 from tests.tokens.minting import mint
 
@@ -364,6 +365,146 @@ def test_a_store_that_cannot_delete_gives_no_old_token_back(managed: Managed, cl
     sibling.token()
     manager.invalidate("after")
     assert manager.token().value == "of-a-sibling", "from then on it shares again"
+
+
+class Saving(MemoryTokenStore):
+    """Something happens before and after the first token is written; deleting may fail."""
+
+    before: Callable[[], object] = staticmethod(lambda: None)
+    after: Callable[[], object] = staticmethod(lambda: None)
+    deletes = True
+    saved = 0
+
+    def save(self, key: str, stored: StoredToken) -> None:
+        self.saved += 1
+        first = self.saved == 1
+        if first:
+            self.before()
+        super().save(key, stored)
+        if first:
+            self.after()
+
+    def delete(self, key: str) -> None:
+        if not self.deletes:
+            raise OSError("read-only")
+        super().delete(key)
+
+
+def fail(text: str) -> None:
+    raise OSError(text)
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["it is saved", "the answer of the store is lost"])
+@pytest.mark.parametrize("cleans", [True, False], ids=["it is taken away", "it cannot be taken away"])
+def test_what_is_written_behind_a_logout_is_not_used(managed: Managed, clock: ManualClock, answers: bool, cleans: bool) -> None:
+    store = Saving(clock=clock)
+    manager = managed(Scripted(living("before"), living("after")), store=store)
+
+    def logout() -> None:
+        manager.clear()
+        store.deletes = cleans
+
+    store.before = logout
+    store.after = (lambda: None) if answers else (lambda: fail("time-out"))
+    manager.token()
+    assert manager.token().value == "after"
+    store.deletes = True
+    stored = store.load(store_key("scripted", None))
+    assert stored is not None
+    assert stored.value == "after"
+
+
+def test_what_is_being_written_while_there_is_a_logout_is_not_taken(managed: Managed, clock: ManualClock) -> None:
+    clock.auto_advance = False
+    store, written, go_on = Saving(clock=clock), threading.Event(), threading.Event()
+
+    def hang() -> None:
+        written.set()
+        assert go_on.wait(20)
+
+    store.after = hang
+    manager = managed(Scripted(living("before"), living("after"), timeout=10.0, own_thread=True), store=store)
+    first = Caller(manager.token)
+    assert written.wait(20)
+    assert first.finish().value == "before", "nobody waits for the store"
+    manager.clear()
+    store.save(store_key("scripted", None), StoredToken("before", clock.time() + 3600))
+    clock.advance(10)
+    assert Caller(manager.token).finish().value == "after"
+    go_on.set()
+
+
+def test_who_waits_does_not_wait_for_the_store(managed: Managed, clock: ManualClock, heard: Heard) -> None:
+    clock.auto_advance = False
+    store, saving, go_on = Saving(clock=clock), threading.Event(), threading.Event()
+
+    def hang() -> None:
+        saving.set()
+        assert go_on.wait(20)
+
+    store.before = hang
+    gate = Gate(living("t1"))
+    manager = managed(Scripted(gate, "never asked"), store=store)
+    leader = Caller(manager.token)
+    assert gate.entered.wait(20)
+    follower = Caller(manager.token)
+    clock.wait_until_blocked(1)
+    gate.opened.set()
+    assert saving.wait(20)
+    assert follower.finish().value == manager.token().value == "t1"
+    assert heard.names == []
+    go_on.set()
+    assert leader.finish().value == "t1"
+    assert heard.names == ["token_refreshed"]
+
+
+def test_a_token_that_is_over_when_it_was_stored_is_not_handed_out(managed: Managed, clock: ManualClock) -> None:
+    class Slowly(MemoryTokenStore):
+        def save(self, key: str, stored: StoredToken) -> None:
+            clock.advance(2)
+            super().save(key, stored)
+
+    source = Scripted(living("t1", 1), living("t2", 10))
+    assert managed(source, store=Slowly(clock=clock)).token().value == "t2"
+    with pytest.raises(TokenSourceError) as caught:
+        managed(Scripted(*(living(f"t{number}", 1) for number in range(3))), store=Slowly(clock=clock)).token()
+    assert caught.value.reason == "expired"
+
+
+def test_a_call_that_hangs_does_not_keep_the_lock_of_the_store(managed: Managed, clock: ManualClock) -> None:
+    clock.auto_advance = False
+    store, gate = MemoryTokenStore(clock=clock), Gate("late")
+    hanging = managed(Scripted(gate, timeout=10.0, own_thread=True), store=store)
+    caller = Caller(hanging.token)
+    assert gate.entered.wait(20)
+    clock.wait_until_blocked(1)
+    clock.advance(10)
+    with pytest.raises(TokenSourceError, match="time limit"):
+        caller.finish()
+    with store.lock(store_key("scripted", None), 0):
+        gate.opened.set()
+
+
+def test_a_refused_token_that_the_store_kept_is_not_taken_later(managed: Managed, clock: ManualClock) -> None:
+    store = Moody(clock)
+    manager = managed(Scripted(living("t1"), living("t2"), living("t3")), store=store)
+    manager.token()
+    store.fails = dict.fromkeys(("load", "save", "lock"), "it is down")
+    manager.invalidate("t1")
+    assert manager.token().value == "t2"
+    store.fails = {}
+    manager.invalidate("t2")
+    assert manager.token().value == "t3"
+
+
+def test_a_token_that_is_refused_while_it_is_on_its_way_is_asked_for_anew(managed: Managed, clock: ManualClock) -> None:
+    source = Scripted(living("t1", 100), living("t1", 100), living("t2", 100), background=False)
+    manager = managed(source)
+    manager.token()
+    clock.advance(80)
+    source.script[0] = lambda: manager.invalidate("t1") or living("t1", 100)
+    assert manager.token().value == "t2"
+    assert [request.force for request in source.asked][-1]
 
 
 def test_a_refused_token_leaves_the_store_whatever_a_sibling_says_of_the_source(managed: Managed, clock: ManualClock) -> None:

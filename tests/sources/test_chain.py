@@ -176,6 +176,23 @@ def test_one_that_hangs_is_left_behind_and_the_next_is_asked() -> None:
     stop.set()
 
 
+def test_what_hangs_for_one_identity_hangs_for_no_other() -> None:
+    clock, stop = ManualClock(), threading.Event()
+
+    def fetch(request: TokenRequest) -> str:
+        return "token" if request.identity == "good" else str(stop.wait(20))
+
+    chain = ChainTokenSource({"a": CallableTokenSource(fetch, timeout=1)})
+    for _ in range(5):
+        failure_of(chain, TokenRequest(identity="bad", clock=clock))
+    assert chain.fetch(TokenRequest(identity="good")).value == "token"
+    before = threading.active_count()
+    errors = [failure_of(chain, TokenRequest(identity="bad", clock=clock)) for _ in range(3)]
+    assert "4 calls of it have not come back" in str(errors[0])
+    assert threading.active_count() == before
+    stop.set()
+
+
 def test_one_with_a_time_limit_gets_the_callers_context_and_gives_what_it_gives() -> None:
     user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
     user.set("u1")
