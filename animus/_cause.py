@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -15,31 +16,37 @@ Ours = TypeVar("Ours", bound=AnimusError)
 
 
 class ConcealedError(Exception):
-    """Stands in for an exception whose text showed a secret: its type, and its text without that."""
+    """Stands in for an exception that showed a secret, or cannot be looked at: its type, and its text without that."""
 
 
 def safe_cause(error: BaseException, secrets: Iterable[str] = (), *, drop_requests: bool = False) -> BaseException:
     """Give ``error``, or a stand-in if it shows a secret, or an exception behind it does: in its text, its notes or its attributes.
+
+    One that cannot be looked at, since code of its class raises, may show anything.
 
     Args:
         secrets: What must not be shown, beyond all that looks like a token.
         drop_requests: Take the ``request`` and ``response`` off exceptions of requests: they hold headers.
     """
     secrets = tuple(secrets)
-    chain = list(_chain(error))
-    if any(_shows(link, secrets) for link in chain):
+    try:
+        chain = list(_chain(error))
+        if any(_shows(link, secrets) for link in chain):
+            return _stand_in(error, secrets)
+        if drop_requests:
+            _drop_requests(chain)
+    except Exception:  # of a class with code of its own
         return _stand_in(error, secrets)
-    if drop_requests:
-        for link in chain:
-            for name in ("request", "response"):
-                if getattr(link, name, None) is not None:
-                    setattr(link, name, None)
     return error
 
 
 def describe(error: BaseException, secrets: Iterable[str] = ()) -> str:
-    """Give type and text of ``error`` in one line, without secrets."""
-    text = " ".join(scrub(str(error), secrets).split())[:_LONGEST]
+    """Give type and text of ``error`` in one line, without secrets; the type alone if asking for its text raises."""
+    try:
+        said = str(error)
+    except Exception:
+        said = ""
+    text = " ".join(scrub(said, secrets).split())[:_LONGEST]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
@@ -47,9 +54,16 @@ def without_secrets(error: Ours, secrets: Iterable[str] = ()) -> Ours:
     """Take the secrets out of an error of ours that somebody else raised: out of its text, notes, attributes, and what is behind it.
 
     It stays the same object, of whatever class. Attributes that are no plain data (text, numbers, containers of them, exceptions) become
-    None, since what they hold cannot be seen, but would be pickled.
+    None, since what they hold cannot be seen, but would be pickled. One that cannot be looked at, since code of its class raises, is
+    replaced by a plain one of the class of ours that it is of.
     """
-    _clean(error, tuple(secrets), set())
+    secrets = tuple(secrets)
+    try:
+        _clean(error, secrets, set())
+        _ = str(error), repr(error)  # whoever catches it will ask for them
+    except Exception:
+        ours: type[Ours] = next(kind for kind in type(error).__mro__ if kind.__module__ == AnimusError.__module__)
+        return ours(describe(error, secrets))
     return error
 
 
@@ -87,10 +101,18 @@ def _plain(value: Any, secrets: tuple[str, ...], seen: set[int], depth: int = _D
 
 def _stand_in(error: BaseException, secrets: tuple[str, ...]) -> ConcealedError:
     stand_in = ConcealedError(describe(error, secrets))
-    notes = vars(error).get("__notes__")  # since Python 3.11, and in every version with exceptiongroup
-    if notes:
-        vars(stand_in)["__notes__"] = _plain(notes, secrets, set())
+    with contextlib.suppress(Exception):  # they may be anything
+        notes = _plain(vars(error).get("__notes__"), secrets, set())  # since Python 3.11, and in every version with exceptiongroup
+        if notes:
+            vars(stand_in)["__notes__"] = notes
     return stand_in
+
+
+def _drop_requests(chain: Iterable[BaseException]) -> None:
+    for link in chain:
+        for name in ("request", "response"):
+            if getattr(link, name, None) is not None:
+                setattr(link, name, None)
 
 
 def _shows(error: BaseException, secrets: tuple[str, ...]) -> bool:

@@ -14,7 +14,7 @@ import requests
 
 from animus._cause import ConcealedError, describe, safe_cause, without_secrets
 from animus._secret import REDACTED, Secret
-from animus.errors import AnimusError, TokenSourceError
+from animus.errors import AnimusError, ConfigurationError, TokenSourceError
 from tests.tokens.minting import SIGNATURE, mint
 
 if sys.version_info < (3, 11):
@@ -111,6 +111,66 @@ def test_a_description_is_one_short_line() -> None:
     assert len(describe(ValueError("x" * 5000))) < 400
 
 
+# ---- what cannot be looked at --------------------------------------------------------------------------
+
+
+def _no(*_: Any) -> Any:
+    raise RuntimeError("not to be looked at")
+
+
+class Broken(dict[str, Any]):
+    """A container that does not give what is in it."""
+
+    items = values = _no
+
+
+class WithoutText(ValueError):
+    __str__ = _no
+
+
+class WithoutRepr(ValueError):
+    __repr__ = _no
+
+
+class WithoutMembers(ValueError):
+    exceptions = property(_no)
+
+
+class WithoutAttributes(ValueError):
+    __dict__ = property(_no)  # type: ignore[assignment]
+
+
+class WithoutRequest(ValueError):
+    request = property(lambda self: "a request")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        WithoutText("x"),
+        WithoutRepr("x"),
+        WithoutMembers("x"),
+        WithoutAttributes("x"),
+        WithoutRequest("x"),
+        with_attribute(ValueError("x"), Broken(a=1)),
+        with_attribute(ValueError("x"), [WithoutText("x")]),
+        raised(ValueError("x"), WithoutText("y")),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_cannot_be_looked_at_may_show_anything(error: BaseException) -> None:
+    safe = safe_cause(error, drop_requests=True)
+    assert isinstance(safe, ConcealedError)
+    assert str(safe) in (f"{type(error).__name__}: x", "WithoutText")
+    assert describe(error) == str(safe)
+
+
+def test_notes_that_cannot_be_looked_at_are_left_out() -> None:
+    error = noted(ValueError(TOKEN))
+    vars(error)["__notes__"] = Broken(a=1)
+    assert "__notes__" not in vars(safe_cause(error))
+
+
 # ---- errors of ours that others raised -----------------------------------------------------------------
 
 
@@ -160,3 +220,18 @@ def test_errors_that_hold_each_other_end() -> None:
     without_secrets(one)
     assert SIGNATURE not in f"{one.message}{two.message}{one.args}{two.args}"
     assert one.failures[0][1].failures[0][1] is one
+
+
+class VaultErrorWithoutText(TokenSourceError):
+    __str__ = _no
+
+
+class VaultErrorWithoutMessage(ConfigurationError):
+    message = property(_no, lambda self, text: None)  # type: ignore[assignment]
+
+
+def test_one_that_cannot_be_looked_at_is_replaced_by_a_plain_one() -> None:
+    for error, kind in ((VaultErrorWithoutText(TOKEN), TokenSourceError), (VaultErrorWithoutMessage(TOKEN), ConfigurationError)):
+        plain = without_secrets(error)
+        assert type(plain) is kind
+        assert plain.message == type(error).__name__

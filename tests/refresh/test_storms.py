@@ -56,6 +56,53 @@ def test_a_provider_that_is_down_is_one_fetch_and_32_failures(managed: Managed, 
     assert heard.names == ["token_refresh_failed"]
 
 
+class WithoutText(Exception):
+    """Cannot be looked at, as a plugin's own may be."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    @property
+    def exceptions(self) -> Any:
+        raise RuntimeError("no members")
+
+
+class RefusedWithoutText(TokenSourceError):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize("failure", [WithoutText, RefusedWithoutText])
+def test_a_failure_that_cannot_be_looked_at_is_one_fetch_too(managed: Managed, failure: type[Exception]) -> None:
+    gate = Gate(failure())
+    source = Scripted(gate, "t2")
+    manager = managed(source, repeats=False, clock=SYSTEM_CLOCK)
+    callers = storm(16, lambda _: manager.token())
+    assert gate.entered.wait(60)
+    gate.opened.set()
+    for caller in callers:
+        with pytest.raises(TokenSourceError, match=failure.__name__):
+            caller.finish()
+    assert len(source.asked) == 1
+
+
+def test_a_store_whose_failures_cannot_be_looked_at_is_done_without(managed: Managed) -> None:
+    class Failing:
+        def load(self, *_: Any) -> Any:
+            raise WithoutText
+
+        save = delete = lock = load
+
+    gate = Gate({"token": "t1", "expires_in": 3600})
+    source = Scripted(gate, "t2")
+    manager = managed(source, store=Failing(), clock=SYSTEM_CLOCK)
+    callers = storm(16, lambda _: manager.token().value)
+    assert gate.entered.wait(60)
+    gate.opened.set()
+    assert {caller.finish() for caller in callers} == {"t1"}
+    assert len(source.asked) == 1
+
+
 def test_a_provider_that_is_down_is_repeated_once_for_all(managed: Managed, clock: ManualClock) -> None:
     clock.auto_advance = False
     source = Scripted(TokenSourceError("down", reason="server_error", status=503))
