@@ -9,6 +9,9 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from animus._clock import Clock
+from animus.stores.polling import poll
+
 logger: logging.Logger = logging.getLogger(__name__)
 
 LEASE = 3.0  # seconds a lock outlives a holder that was killed
@@ -48,11 +51,18 @@ class Lease:
         self._pid = os.getpid()
         self._left = threading.Event()
 
-    def take(self) -> bool:
-        """Try once; tell whether it is ours."""
-        taken = self._run(lambda redis: redis.set(self._name, self._mark, nx=True, px=_lease()))
-        # an answer that got lost has the client ask a second time: then the key is there, and ours
-        return bool(taken) or self._still_ours()
+    def take(self, timeout: float, clock: Clock) -> None:
+        """Take it as soon as it is free.
+
+        Raises:
+            TimeoutError: it was not, within ``timeout`` seconds.
+        """
+        try:
+            poll(self._taken, timeout, clock)
+        except TimeoutError:
+            # an answer that got lost has the client ask a second time: then the key is there, and ours
+            if not self._still_ours():
+                raise
 
     def keep(self) -> None:
         """Begin to renew it."""
@@ -68,6 +78,9 @@ class Lease:
             return
         self._left.set()
         self._run(lambda redis: redis.eval(_RELEASE, 1, self._name, self._mark))
+
+    def _taken(self) -> bool:
+        return bool(self._run(lambda redis: redis.set(self._name, self._mark, nx=True, px=_lease())))
 
     def _renew(self) -> None:
         renewals = _RENEWALS

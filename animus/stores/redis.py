@@ -15,7 +15,6 @@ from animus._secret import Secret, bare_url, scrub
 from animus.errors import ConfigurationError
 from animus.stores.extra import require
 from animus.stores.lease import Lease
-from animus.stores.polling import poll
 from animus.stores.protocol import StoredToken
 from animus.stores.redis_url import checked_redis_url, passwords_in
 
@@ -153,7 +152,7 @@ class RedisTokenStore:
             ConnectionError, ValueError: Redis cannot be asked; the latter if its URL is not usable.
         """
         lease = Lease(self._run, f"{self._prefix}lock:{key}")
-        poll(lease.take, timeout, self._clock)
+        lease.take(timeout, self._clock)
         lease.keep()
         try:
             yield
