@@ -36,10 +36,11 @@ class NotAKey(ValueError):
 
 
 def keys_in(key: Key) -> list[Key]:
-    """Give the keys of a set (a mapping with ``keys``), or the one."""
-    if isinstance(key, Mapping) and isinstance(key.get("keys"), (list, tuple)):
-        return [member for member in key["keys"] if isinstance(member, Mapping)]
-    return [key]
+    """Give the keys of a set (a mapping with ``keys``), or the one; of JWKs, what is null or empty counts as absent."""
+    if isinstance(key, str):
+        return [key]
+    members = key["keys"] if isinstance(key.get("keys"), (list, tuple)) else [key]
+    return [_present(member) for member in members if isinstance(member, Mapping)]
 
 
 def is_public(key: Key) -> bool:
@@ -115,11 +116,23 @@ def has_id(keys: Iterable[Key], key_id: object) -> bool:
 
 def candidates(keys: Iterable[Key], algorithm: str, key_id: object) -> list[Key]:
     """Give the keys to try for a token: those with its ``kid``, then those without any; without a ``kid``, all that fit."""
-    fitting = [key for key in keys if fits(key, algorithm)]
+    fitting = [_described(key, algorithm) for key in keys if fits(key, algorithm)]
     if key_id is None:
         return fitting
     named = [key for key in fitting if has_id([key], key_id)]
     return named + [key for key in fitting if not isinstance(key, Mapping) or key.get("kid") is None]
+
+
+def _present(jwk: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give a JWK without members that say nothing: some servers write all there can be, such as ``"d": null`` and ``"key_ops": []``."""
+    return {name: value for name, value in jwk.items() if value not in (None, "", [], ())}
+
+
+def _described(key: Key, algorithm: str) -> Key:
+    """Give a shared secret as JWK: in a text, jose looks for names of SSH's keys, which may be part of a secret."""
+    if isinstance(key, str) and KIND_OF[algorithm] == "oct":
+        return {"kty": "oct", "k": Secret(base64.urlsafe_b64encode(key.encode()).decode())}
+    return key
 
 
 # ---- reading, by cryptography, which python-jose brings ------------------------------------------------

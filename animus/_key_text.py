@@ -9,17 +9,17 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 from animus import _strict_json
 
 Form = Literal["pem", "ssh", "json", "url", "file", "encoded", "secret"]
 
 _PEM = re.compile(r"----\s?(?:BEGIN|END) ")  # in four dashes and a space: RFC 4716
-_SSH = re.compile(r"\A(?:ssh|ecdsa)-|ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-")
+_SSH = re.compile(r"(?:ssh|ecdsa)-[\w.@-]+\s+AAAA")  # the base64 of a length; the kind alone may be part of a secret
 _JWK = re.compile(r"""["']kty\\*["']""")  # also in JSON within JSON, and in what Python shows of a dict
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*")
-_FILE = re.compile(r"\S+\.(?:pem|crt|cer|der|pub|jwks?|json)", re.IGNORECASE)
+_FILE = re.compile(r"\S+\.(?:pem|crt|cer|der|jwks?)", re.IGNORECASE)  # secrets may end in .pub and .json
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+")  # of both alphabets (RFC 4648 sections 4 and 5)
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}:?)+")
 # how keys and certificates begin in DER, which is what stands between the lines of a PEM text: a SEQUENCE, in it a SEQUENCE with an OBJECT
@@ -36,7 +36,10 @@ def form_of(text: str) -> Form:
         return "pem"
     if _SSH.search(text):
         return "ssh"
-    if _JWK.search(text) or _is_json(text):
+    inside = _inside(text)
+    if isinstance(inside, str):
+        return form_of(inside)
+    if _JWK.search(text) or inside is not None:
         return "json"
     if _URL.fullmatch(text):
         return "url"
@@ -61,14 +64,14 @@ def from_base64(text: str) -> bytes | None:
     return base64.b64decode(digits.replace("-", "+").replace("_", "/") + "=" * (-len(digits) % 4))
 
 
-def _is_json(text: str) -> bool:
-    if text[:1] not in ("{", "[", '"') and text not in ("true", "false", "null"):  # not a number: that may be a secret
-        return False
+def _inside(text: str) -> Any:
+    """Give the text, the object or the list that a JSON text has; None for any other text: a number or a word may be a secret."""
+    if text[:1] not in ("{", "[", '"'):
+        return None
     try:
-        _strict_json.loads(text)
+        return _strict_json.loads(text)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _decodings(text: str) -> Iterator[bytes]:

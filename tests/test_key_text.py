@@ -20,6 +20,10 @@ def der(keys: Keys) -> bytes:
     return base64.b64decode("".join(keys.public.splitlines()[1:-1]))
 
 
+def bare(keys: Keys) -> str:
+    return base64.b64encode(der(keys)).decode()
+
+
 @pytest.mark.parametrize(
     ("text", "form"),
     [
@@ -35,23 +39,37 @@ def der(keys: Keys) -> bytes:
         (json.dumps(json.dumps(RSA.jwk)), "json"),
         (json.dumps(json.dumps(json.dumps(RSA.jwk))), "json"),
         (f"{RSA.jwk}", "json"),
-        ('"a quoted secret"', "json"),
-        ("null", "json"),
+        (json.dumps(bare(RSA)), "encoded"),
+        (json.dumps([bare(RSA)]), "json"),
+        ('{"a": 1}', "json"),
+        ('{"kty": "RSA"', "json"),
         ("https://auth.example/jwks.json", "url"),
         ("file:///etc/keys/public.pem", "url"),
         ("/etc/keys/public.pem", "file"),
-        ("jwks.json", "file"),
-        (base64.b64encode(der(RSA)).decode(), "encoded"),
+        ("key.pem", "file"),
+        (bare(RSA), "encoded"),
         (base64.urlsafe_b64encode(der(CURVE)).decode().rstrip("="), "encoded"),
         (base64.encodebytes(der(RSA)).decode(), "encoded"),
         (der(RSA).hex(), "encoded"),
         (der(CURVE).hex(":").upper(), "encoded"),
         (base64.b64encode(RSA.public.encode()).decode(), "encoded"),
         (base64.b64encode(json.dumps(RSA.jwk).encode()).decode(), "encoded"),
+        (base64.b64encode(RSA.openssh.encode()).decode(), "encoded"),
         (RSA.openssh.split()[1], "encoded"),
         ("a-shared-secret-of-thirty-two-bytes", "secret"),
         ("1234567890123456789012345678901234567890", "secret"),
         ("[not json", "secret"),
+        ("{x8$kQ!p0z9]rT#2", "secret"),
+        ('{"not json', "secret"),
+        ('"a quoted secret"', "secret"),
+        ("null", "secret"),
+        ("true", "secret"),
+        ("v1.secret.pub", "secret"),
+        ("prod-secret.json", "secret"),
+        ("ssh-tunnel-secret-2024", "secret"),
+        ("mykey-ssh-rsa-rotation", "secret"),
+        ("ssh-rsa", "secret"),
+        ("my ecdsa-sha2-nistp256 key", "secret"),
         ("two words. And a dot", "secret"),
         (RSA.jwk["n"], "secret"),  # a number looks like any other
     ],
@@ -69,7 +87,7 @@ def test_random_bytes_are_a_secret_in_all_their_spellings(raw: bytes) -> None:
 
 
 def test_what_makers_of_secrets_make_is_a_secret() -> None:
-    alphabet = string.ascii_letters + string.digits + string.punctuation.replace('"', "").replace("{", "").replace(":", "")
+    alphabet = string.ascii_letters + string.digits + string.punctuation
     for _ in range(2000):
         for text in (secrets.token_urlsafe(), secrets.token_hex(64), "".join(secrets.choice(alphabet) for _ in range(40))):
             assert form_of(text) == "secret", text

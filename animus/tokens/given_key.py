@@ -12,7 +12,10 @@ from animus._key_text import form_of
 from animus._secret import Secret
 from animus.errors import ConfigurationError
 
-_GENERAL = "Give it as PEM text (-----BEGIN PUBLIC KEY-----), as JWK, or as JWKS; a JWK names kty, and crv for ES algorithms"
+_GENERAL = (
+    "Give it, not the name of its file, as PEM text (-----BEGIN PUBLIC KEY-----), as JWK, or as JWKS; a JWK names kty, and crv for ES "
+    "algorithms"
+)
 _PAIRS = (
     "RS algorithms take RSA keys (n and e), ES256 takes EC keys on P-256 (crv, x and y), ES384 on P-384, ES512 on P-521; "
     "alg, use and key_ops of a JWK must allow it"
@@ -22,7 +25,7 @@ _SECRETS = "A JWK of a shared secret has kty oct and, as base64url, k; alg, use 
 _NOT_TAKEN: Mapping[str, tuple[str, str]] = {
     "ssh": ("in the format of SSH", "Give it as PEM text: ssh-keygen -e -m PKCS8 -f key.pub prints it"),
     "encoded": ("without the lines around it", "Put -----BEGIN PUBLIC KEY----- before its base64, and -----END PUBLIC KEY----- behind it"),
-    "json": ("JSON, but no JWK or JWKS", "Give the object, without quotes or a list around it; a shared secret, without quotes"),
+    "json": ("JSON, but no JWK or JWKS", "Give the object, without quotes or a list around it"),
     "url": ("a URL", "Give it as jwks_url= and leave key= out, with an algorithm for public keys, such as RS256"),
     "file": ("the name of a file", "Give what is in the file: key=Path(…).read_text()"),
 }
@@ -34,14 +37,13 @@ def read_key(given: Any) -> Key:
     """Give the key in a copy that shows no secret, with JSON text read.
 
     Raises:
-        ConfigurationError: it is no text, mapping or JSON object.
+        ConfigurationError: it is neither a text nor a mapping, or has nothing in it.
     """
     if isinstance(given, str):
         text = _strict_json.bare(given)
-        if text.startswith("{"):
-            given = _object(text)
-            if given is None:
-                raise ConfigurationError("verification.key begins like JSON, but is none")
+        described = _object(text) if text.startswith("{") else None
+        if isinstance(described, Mapping):
+            given = described
         elif text:
             if _SURROGATE.search(text):
                 hint = "Python has such ones for bytes that are no UTF-8, as a variable of the environment may have"
@@ -60,6 +62,9 @@ def check_fit(key: Key, algorithms: Sequence[str]) -> None:
         ConfigurationError: there is not; what it is instead is said, but never shown.
     """
     form = form_of(key) if isinstance(key, str) else "jwk"
+    kinds = {KIND_OF[algorithm] for algorithm in algorithms}
+    if isinstance(key, str) and _strict_json.bare(key).startswith("{") and (form != "secret" or kinds != {"oct"}):
+        raise ConfigurationError("verification.key begins like JSON, but is none")
     for algorithm in algorithms:
         if KIND_OF[algorithm] == "oct" and form in _OF_A_PAIR:
             raise forgeable(algorithm, _why_no_secret(key))

@@ -354,6 +354,12 @@ def test_a_byte_order_mark_is_no_fault_of_a_key_set(server: Provider, verifier_f
     check(verifier_for(server), RSA.sign())
 
 
+def test_what_a_server_writes_as_null_or_empty_counts_as_absent(server: Provider, verifier_for: Callable[..., TokenVerifier]) -> None:
+    said = {**dict.fromkeys(("d", "dp", "dq", "k", "oth", "p", "q", "qi")), "alg": "", "use": "", "key_ops": []}
+    server.script = [jwks({**said, **with_kid(NEXT, "next")}, {**said, **with_kid(RSA, "1")})]
+    check(verifier_for(server), RSA.sign(headers={"kid": "1"}))
+
+
 def test_a_key_that_was_taken_back_goes_within_the_hour(
     server: Provider, verifier_for: Callable[..., TokenVerifier], clock: ManualClock
 ) -> None:

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from animus.errors import ConfigurationError
+from animus.errors import ConfigurationError, TokenSourceError
 from animus.refresh.verifier import TokenVerifier
 from animus.tokens.token import Token
 from animus.tokens.verification import TokenVerification
@@ -125,6 +125,51 @@ def test_white_space_belongs_to_a_shared_secret() -> None:
     TokenVerifier(verification(f" {SECRET}\n", "HS256")).check(Token(spaced.sign()), source="the source", deadline=None)
 
 
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "{x8$kQ!p0z9]rT#2",
+        '{"not json',
+        '"a quoted secret"',
+        "null",
+        "true",
+        "v1.secret.pub",
+        "prod-secret.json",
+        "ssh-tunnel-secret-2024",
+        "mykey-ssh-rsa-rotation",  # jose refuses it as a text
+        "a secret with ä €",
+    ],
+)
+def test_whatever_else_is_a_text_is_a_shared_secret(secret: str) -> None:
+    signed = Keys(secret, "", {}, "HS256")
+    if "ssh-rsa" in secret:
+        signed = dataclasses.replace(signed, private={"kty": "oct", "k": base64url(secret.encode())})  # type: ignore[arg-type]
+    verifier = TokenVerifier(verification(secret, "HS256", "HS512"))
+    verifier.check(Token(signed.sign()), source="the source", deadline=None)
+    with pytest.raises(TokenSourceError, match="its signature"):
+        verifier.check(Token(SHARED.sign()), source="the source", deadline=None)
+
+
+# .NET's JsonWebKey writes all members there can be
+_NOTHING_SAID: dict[str, Any] = {
+    **dict.fromkeys(("d", "dp", "dq", "k", "oth", "p", "q", "qi", "x5u")),
+    "alg": "",
+    "use": "",
+    "key_ops": [],
+    "x5c": [],
+}
+
+
+@pytest.mark.parametrize("keys", [RSA, CURVE, SHARED])
+@pytest.mark.parametrize("more", [_NOTHING_SAID, {"key_ops": ()}, dict.fromkeys(_NOTHING_SAID)])
+def test_what_is_null_or_empty_counts_as_absent(keys: Keys, more: dict[str, Any]) -> None:
+    jwk = {**more, **keys.jwk}
+    for key in (jwk, {"keys": [jwk]}):
+        checked = verification(key, keys.algorithm)
+        TokenVerifier(checked).check(Token(keys.sign()), source="the source", deadline=None)
+        assert checked.is_public is (keys is not SHARED)
+
+
 # ---- what is none --------------------------------------------------------------------------------------
 
 
@@ -164,6 +209,9 @@ def test_white_space_belongs_to_a_shared_secret() -> None:
         (json.dumps([RSA.jwk]), ["RS256"], "JSON, but no JWK"),
         ("https://auth.example/jwks.json", ["RS256"], "jwks_url="),
         ("/etc/keys/public.pem", ["RS256"], "read_text()"),
+        ("/etc/keys/jwks.json", ["RS256"], "Give it, not the name of its file"),
+        ("ssh-rsa", ["RS256"], "no key for RS256"),
+        ("{no json", ["HS256", "RS256"], "begins like JSON, but is none"),
         (bare(RSA.private), ["RS256"], "without the lines around it"),
         ("\ufeff", ["HS256"], "verification.key"),
         (f'{{"kty": "oct", "k": "{SECRET}" ', ["HS256"], "begins like JSON, but is none"),
@@ -193,9 +241,12 @@ def test_what_no_token_could_be_checked_with_is_refused_at_once(key: Any, algori
         (bare(CURVE.public).replace("+", "-").replace("/", "_").rstrip("="), "the key is one of a pair"),
         (json.dumps([RSA.jwk]), "JSON, but no JWK"),
         (json.dumps(json.dumps(RSA.jwk)), "JSON, but no JWK"),
-        (json.dumps(SECRET), "a shared secret, without quotes"),
+        (json.dumps(bare(RSA.public)), "the key is one of a pair"),
+        (json.dumps([bare(RSA.public)]), "JSON, but no JWK"),
+        (f'{{"kty": "oct", "k": "{SECRET}" ', "begins like JSON, but is none"),
         ("https://auth.example/jwks.json", "it is a URL"),
         ("/etc/keys/public.pem", "the name of a file"),
+        ("key.pem", "the name of a file"),
         ({"kty": "oct", "k": ""}, "its k is empty"),
         ({"kty": "oct", "k": "=="}, "its k is empty"),
         ({"kty": "oct"}, "its k is empty"),
