@@ -6,6 +6,7 @@ import base64
 import json
 import random
 import string
+import uuid
 from urllib.parse import quote
 
 import pytest
@@ -82,6 +83,40 @@ def test_what_is_shown_does_not_depend_on_the_secret(context: str, secret: str) 
     assert REDACTED in shown(context, secret)
 
 
+@pytest.mark.parametrize("secret", ["expired", "missing", "invalid", "required", "permission", "unknown", "notabcdef", "is-a-secret"])
+def test_nor_if_it_begins_like_a_message(secret: str) -> None:
+    for context in CONTEXTS:
+        assert shown(context, secret) == shown(context, "another-secret")
+
+
+@pytest.mark.parametrize(
+    ("said", "head"),
+    [
+        ("password: permission denied is what I said", "password:"),
+        ("Passphrase: not a word of it", "Passphrase:"),
+        ("Authorization: Token expired at noon", "Authorization:"),
+        ("Authorization: Bearer missing link", "Authorization:"),
+        ("Authorization: invalid hunter22 secret", "Authorization:"),
+        ("Authorization: invalid Hunter", "Authorization:"),
+        ("Cookie: no=more; is not what it was", "Cookie:"),
+        ("Set-Cookie: expired=yes it is", "Set-Cookie:"),
+    ],
+)
+def test_what_may_be_a_secret_in_several_words_is_none_of_them(said: str, head: str) -> None:
+    assert fit_to_show(said) == f"{head} {REDACTED}"
+
+
+@given(st.uuids(), st.sampled_from(["secret_id: {}", "secret_id={} x", "client_secret={}", "token: {}", '{"secretId": "{}"}', "sid={}"]))
+def test_a_uuid_that_is_a_secret_is_known_by_its_name(secret: uuid.UUID, context: str) -> None:
+    assert str(secret) not in shown(context, str(secret))
+
+
+@given(st.uuids(), st.sampled_from(["Trace ID: {}", "trace_id={} x", "GET https://idp.example/{}/oauth2/v2.0/token: 400", "no tenant {}"]))
+def test_others_name_something(name: uuid.UUID, context: str) -> None:
+    assert shown(context, str(name)) == context.replace("{}", str(name))
+    assert shown(context, str(name).upper()) == context.replace("{}", str(name).upper())
+
+
 @given(st.sampled_from(IN_URLS), secrets_of(_BASE64, _BASE64URL, string.hexdigits, _PASSWORD))
 def test_nor_in_urls(context: str, secret: str) -> None:
     assert shown(context, quote(secret, safe="")) == shown(context, "another-secret")
@@ -118,6 +153,8 @@ def test_random_words_are_known_by_how_they_look() -> None:
         word = base64.b64encode(chance.randbytes(30)).decode()
         if any(each.isdigit() for each in word):
             assert fit_to_show(f"got {word} instead") == f"got {REDACTED} instead"
+    for word in ("k3j9x0q2mz7w1p5t8r4y6", "card-4111-1111-1111-1111", "abc_0123456789abcdef0123", "3c1b7a80aaaabbbbccccdddddddddddd"):
+        assert fit_to_show(f"got {word} instead") == f"got {REDACTED} instead"
     assert fit_to_show("got wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY") == f"got {REDACTED}"
 
 
@@ -153,6 +190,16 @@ def test_a_folded_token_is_still_a_token(width: int, fold: str) -> None:
         "fatal: could not read Username for 'https://git.example': terminal prompts disabled",
         "permission denied on secret/data/animus",
         "git+ssh://git@git.example/ada/animus.git was not found",
+        "authorization: permission denied for role reader",
+        "Authorization: denied, ask your administrator (or his).",
+        "Token: expired at 2025-11-02T10:00:00Z",
+        "Token: Expired, run corp-login",
+        "api_key: missing in config file /etc/animus/config.yaml",
+        "secret: required for realm corp",
+        "cookie: jar is empty, please log in again",
+        "ModuleNotFoundError: No module named 'corp_login_helper_plugin_v2_internal'",
+        "executable aws-iam-authenticator-v1.2.3-linux-amd64 not found",
+        "run aws sso login --profile production-account-readonly-2024",
         "scheduler: task-12345 took 30s, max_tokens: 4096",
     ],
 )
