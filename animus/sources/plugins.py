@@ -80,8 +80,7 @@ def _made(point: EntryPoint, factory: Any, rest: Secret) -> TokenSource:
     try:
         source = factory(str(rest))
     except ConfigurationError as raised:
-        without_secrets(raised, [rest])
-        raise
+        error = without_secrets(raised, [rest])
     except (Exception, SystemExit) as raised:
         error = _broken(point, f"gives no source for this text: {describe(raised, [rest])}", "Look up what it wants behind the colon")
         error.__cause__ = safe_cause(raised, [rest])

@@ -94,6 +94,8 @@ class TokenStore(Protocol):
     def lock(self, key: str, timeout: float) -> AbstractContextManager[Any]:
         """Give a lock, among all who use the store, that is held while a new token for ``key`` is fetched.
 
+        It may be left in another thread than it was entered in: for a fetch that hangs, somebody else does it.
+
         Args:
             timeout: Most seconds to wait for it.
 

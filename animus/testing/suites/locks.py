@@ -79,6 +79,18 @@ class LockPromises(MakesStores):
         error = self._tried(store, 0)
         assert error is None, f"the lock is not free after an exception inside: leave it in a finally clause ({_shown(error)})"
 
+    def test_a_lock_may_be_left_in_another_thread(self, store: TokenStore) -> None:
+        """When a fetch hangs, somebody else leaves its lock."""
+        lock = store.lock(self.key, PATIENCE)
+        lock.__enter__()
+
+        def leave() -> None:
+            lock.__exit__(None, None, None)
+
+        in_thread(leave, "a lock may be left in another thread than it was entered in")
+        error = self._tried(store, 0)
+        assert error is None, f"a lock that was left in another thread is not free: {_shown(error)}"
+
     def test_the_holder_of_a_lock_reads_and_writes(self, store: TokenStore) -> None:
         """That is what happens inside."""
 
