@@ -49,7 +49,7 @@ class Lock:
     """
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
+        self._kept = f"_kept{name}"  # not in __dict__ under its own name: to reach into that makes all attributes of the object slower
 
     @overload
     def __get__(self, thing: None, owner: type) -> Lock: ...
@@ -60,11 +60,11 @@ class Lock:
             return self
         if os.getpid() != _pid:
             check_pid()
-        lock: threading.RLock = thing.__dict__[self._name]
+        lock: threading.RLock = getattr(thing, self._kept)
         return lock
 
     def __set__(self, thing: object, lock: threading.RLock) -> None:
-        thing.__dict__[self._name] = lock
+        setattr(thing, self._kept, lock)
 
 
 class Sections:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from animus import _check, _fork
-from animus._cause import describe, safe_cause
 from animus._chance import Chance
 from animus._clock import SYSTEM_CLOCK, Clock
 from animus._emitter import Emitter
@@ -171,6 +170,9 @@ class TokenManager:
         try:
             fingerprint: object = self.source.fingerprint
         except Exception as raised:  # a source may be anybody's
+            with _fork.forks_wait:
+                from animus._cause import describe, safe_cause
+
             error = ConfigurationError(f"{self._name} has no fingerprint to tell its tokens in a store apart by: {describe(raised)}")
             error.__cause__ = safe_cause(raised)
         else:
