@@ -343,10 +343,13 @@ class SingleFlight(Generic[T]):
             errand.ended.set()
 
     def _run(self, flight: Flight[T]) -> None:
-        given_up = self._turns.take(flight)
+        given_up = self._turns.take(flight, flight.leave_by)
         if given_up is None:
-            if not flight.forgotten:
-                self._end(flight, None, self._refusal(Refusal.LIMIT))
+            if flight.forgotten:
+                return
+            if flight.leave_by < flight.ends_at:
+                raise self._refusal(Refusal.DEADLINE)  # one of the others leads on
+            self._end(flight, None, self._refusal(Refusal.LIMIT))
             return
         at_work = _at_work.set((*_at_work.get(), flight))
         try:

@@ -47,8 +47,12 @@ class Turns:
         self._working: list[Work] = []
         self._moved = threading.Event()
 
-    def take(self, work: Work) -> Sequence[Work] | None:
-        """Wait for a turn; give what others have been given up at, or None: it was forgotten, or its time is over."""
+    def take(self, work: Work, until: float) -> Sequence[Work] | None:
+        """Wait for a turn; give what others have been given up at, or None: it was forgotten, or there was none by then.
+
+        Args:
+            until: A time on the monotonic clock.
+        """
         while True:
             with self._lock:
                 now = self._clock.monotonic()
@@ -58,11 +62,11 @@ class Turns:
                 if not others or (has_room and all(now >= other.ends_at for other in others)):
                     self._working.append(work)
                     return others
-                if now >= work.ends_at:
+                if now >= until:
                     return None
-                until = min(work.ends_at, max(other.ends_at for other in others)) if has_room else work.ends_at
+                look_again_at = min(until, max(other.ends_at for other in others)) if has_room else until
                 moved = self._moved
-            self._clock.wait(moved, until - now)
+            self._clock.wait(moved, look_again_at - now)
 
     def leave(self, work: Work) -> None:
         """Let the next work."""

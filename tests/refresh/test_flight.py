@@ -383,6 +383,29 @@ def test_who_leads_in_a_hurry_says_so_and_leaves_the_lead_to_others(standing: Ma
     assert asked == [2.0, 30.0]
 
 
+def test_who_is_in_a_hurry_does_not_wait_for_a_turn(standing: ManualClock, managed: Managed) -> None:
+    gate = Gate("t1")
+    source = Scripted(gate, "t2", timeout=10.0, background=False)
+    manager = managed(source, clock=standing)
+    leader = Caller(manager.token)
+    assert gate.entered.wait(20)
+    waiter = Caller(manager.token)
+    standing.wait_until_blocked(1)
+    standing.advance(10.3)
+    with pytest.raises(TokenSourceError, match="time limit"):
+        waiter.finish()
+    standing.advance(1.3)
+    hurried = Caller(lambda: manager.token(deadline=standing.monotonic() + 2))
+    standing.wait_until_blocked(1)
+    standing.advance(2)
+    with pytest.raises(TokenSourceError, match="deadline"):
+        hurried.finish()
+    gate.opened.set()
+    leader.join(20)
+    assert manager.token().value == "t1", "what comes late serves the next"
+    assert len(source.asked) == 1
+
+
 def test_a_chain_that_uses_its_own_client_is_told_so() -> None:
     managers: list[TokenManager] = []
     chain = ChainTokenSource({"itself": CallableTokenSource(lambda: managers[0].token().value, timeout=20)})
