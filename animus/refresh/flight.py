@@ -268,7 +268,7 @@ class SingleFlight(Generic[T]):
         finally:
             with self._lock:
                 flight.riders -= 1
-                _let_go(flight)
+                _drop_error(flight)
             if leading or not (flight.led or flight.over):  # interrupted, or the last one to leave one that was
                 self._abandon(flight)
 
@@ -289,13 +289,12 @@ class SingleFlight(Generic[T]):
 
     def _lead(self, flight: Flight[T], deadline: float | None) -> _Errand | None:
         """Work here, or give the thread that works."""
-        hurried = deadline is not None and deadline < flight.ends_at
-        if (self._own_thread or hurried) and not self._caller_only and not self._closed:
+        leave_by = flight.ends_at if deadline is None else min(deadline, flight.ends_at)
+        if (self._own_thread or leave_by < flight.ends_at) and not self._caller_only and not self._closed:
             errand = _Errand()
             if self._send(flight, errand):
                 return errand
-        if hurried and deadline is not None:
-            flight.leave_by = deadline
+        flight.leave_by = leave_by
         self._run(flight)
         return None
 
@@ -389,7 +388,7 @@ class SingleFlight(Generic[T]):
                 if self._current is flight:
                     self._current = None
                 flight.changed.set()
-                _let_go(flight)
+                _drop_error(flight)
         return afterwards
 
     def _abandon(self, flight: Flight[T]) -> None:
@@ -418,7 +417,7 @@ def _give_up(flight: Any) -> None:
         let_go()
 
 
-def _let_go(flight: Flight[T]) -> None:
+def _drop_error(flight: Flight[T]) -> None:
     """Break the circle error, cause, traceback, frames, flight, when nobody will ask for the outcome any more."""
     if not flight.riders and flight.over:
         flight.error = None

@@ -229,7 +229,6 @@ class TokenManager:
 
         Emits ``token_cleared`` (``cleared``).
         """
-        _fork.check_pid()
         if self._sharing is not None:
             self._sharing.distrust()  # who asks in between must not find the old token there
         with self._lock:

@@ -50,6 +50,15 @@ def riders(manager: TokenManager, count: int) -> list[Caller]:
     return callers
 
 
+def time_is_up_for_one(manager: TokenManager, standing: ManualClock, limit: float) -> None:
+    """Have a thread wait for the flight, until its time limit is over."""
+    caller = Caller(manager.token)
+    standing.wait_until_blocked(1)
+    standing.advance(limit)
+    with pytest.raises(TokenSourceError, match="time limit"):
+        caller.finish()
+
+
 # ---- the storm -----------------------------------------------------------------------------------------
 
 
@@ -212,11 +221,7 @@ def test_waiters_leave_when_the_sources_time_is_over(standing: ManualClock, mana
     manager = managed(source, clock=standing)
     leader = Caller(manager.token)
     assert gate.entered.wait(20)
-    waiter = Caller(manager.token)
-    standing.wait_until_blocked(1)
-    standing.advance(10.3)
-    with pytest.raises(TokenSourceError, match="time limit"):
-        waiter.finish()
+    time_is_up_for_one(manager, standing, 10.3)
     # the failure is remembered; then the next flight waits for its turn, since a source is asked by one thread at a time
     with pytest.raises(TokenSourceError, match="time limit"):
         manager.token()
@@ -233,11 +238,7 @@ def test_a_token_that_comes_too_late_serves_the_next(standing: ManualClock, mana
     gate = Gate("t1")
     source = Scripted(gate, timeout=10.0, own_thread=True)
     manager = managed(source, clock=standing)
-    caller = Caller(manager.token)
-    standing.wait_until_blocked(1)
-    standing.advance(10)
-    with pytest.raises(TokenSourceError, match="time limit"):
-        caller.finish()
+    time_is_up_for_one(manager, standing, 10)
     errand = next(iter(manager._flights._errands))
     gate.opened.set()
     assert errand.ended.wait(20)
@@ -251,11 +252,7 @@ def test_a_call_that_hangs_disables_no_source_that_can_be_left_behind(standing: 
     manager = managed(source, clock=standing)
 
     def given_up() -> None:
-        caller = Caller(manager.token)
-        standing.wait_until_blocked(1)
-        standing.advance(10)
-        with pytest.raises(TokenSourceError, match="time limit"):
-            caller.finish()
+        time_is_up_for_one(manager, standing, 10)
         standing.advance(1.3)
 
     for _ in range(3):
@@ -311,11 +308,7 @@ def test_a_token_that_comes_after_the_limit_and_a_logout_is_used_by_nobody(stand
     source = Scripted(gate, "after", timeout=10.0, own_thread=True)
     store = MemoryTokenStore(clock=standing)
     manager = managed(source, clock=standing, store=store)
-    caller = Caller(manager.token)
-    standing.wait_until_blocked(1)
-    standing.advance(10)
-    with pytest.raises(TokenSourceError, match="time limit"):
-        caller.finish()
+    time_is_up_for_one(manager, standing, 10)
     manager.clear()
     [errand] = manager._flights._errands
     gate.opened.set()
@@ -330,11 +323,7 @@ def test_one_of_many_that_come_back_is_enough(standing: ManualClock, managed: Ma
     source = Scripted(*gates, "t1", timeout=10.0, own_thread=True)
     manager = managed(source, clock=standing)
     for _ in range(4):
-        caller = Caller(manager.token)
-        standing.wait_until_blocked(1)
-        standing.advance(10)
-        with pytest.raises(TokenSourceError, match="time limit"):
-            caller.finish()
+        time_is_up_for_one(manager, standing, 10)
         manager.clear()  # so that nobody uses what comes late
     waiting = Caller(manager.token)
     standing.wait_until_blocked(1)
@@ -389,11 +378,7 @@ def test_who_is_in_a_hurry_does_not_wait_for_a_turn(standing: ManualClock, manag
     manager = managed(source, clock=standing)
     leader = Caller(manager.token)
     assert gate.entered.wait(20)
-    waiter = Caller(manager.token)
-    standing.wait_until_blocked(1)
-    standing.advance(10.3)
-    with pytest.raises(TokenSourceError, match="time limit"):
-        waiter.finish()
+    time_is_up_for_one(manager, standing, 10.3)
     standing.advance(1.3)
     hurried = Caller(lambda: manager.token(deadline=standing.monotonic() + 2))
     standing.wait_until_blocked(1)
